@@ -1,0 +1,197 @@
+//! The home folder: everything one installation keeps. Many can live side by side.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A home folder that cannot be used.
+#[derive(Debug, Error)]
+#[error("the home folder `{}` cannot be used: {what}; choose another with --home or TRAIDER_HOME", path.display())]
+pub struct HomeError {
+    /// Which file or folder.
+    pub path: PathBuf,
+    /// What failed.
+    pub what: String,
+    /// The cause.
+    #[source]
+    pub source: io::Error,
+}
+
+/// One installation's folder; see `docs/architecture.md`, "The home folder", for what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The folder that `--home`, else `TRAIDER_HOME`, else XDG names. Nothing is touched yet.
+    pub fn locate(flag: Option<&Path>) -> Home {
+        let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let root = flag
+            .map(Path::to_path_buf)
+            .or_else(|| env("TRAIDER_HOME"))
+            .or_else(|| env("XDG_DATA_HOME").map(|d| d.join("traider")))
+            .or_else(|| env("HOME").map(|h| h.join(".local/share/traider")))
+            .unwrap_or_else(|| PathBuf::from(".traider"));
+        Home { root: std::path::absolute(&root).unwrap_or(root) }
+    }
+
+    /// Makes the folder and its parts, and proves that it can be written.
+    ///
+    /// # Errors
+    /// [`HomeError`] naming the folder and what to do.
+    pub fn prepare(&self) -> Result<(), HomeError> {
+        for dir in [self.root.clone(), self.run(), self.journal(), self.lake(), self.reports(), self.logs()] {
+            fs::create_dir_all(&dir).map_err(|source| HomeError {
+                path: dir.clone(),
+                what: "it cannot be created".to_owned(),
+                source,
+            })?;
+        }
+        let probe = self.run().join(format!(".probe-{}", std::process::id()));
+        fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe)).map_err(|source| HomeError {
+            path: self.run(),
+            what: "it cannot be written".to_owned(),
+            source,
+        })
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// The private Postgres cluster.
+    pub fn pg(&self) -> PathBuf {
+        self.root.join("pg")
+    }
+    /// Pid files, sockets, addresses of what runs now.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+    /// Journals, one folder per run.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+    /// The journal folder of one run.
+    pub fn journal_of(&self, run: &str) -> PathBuf {
+        self.journal().join(run)
+    }
+    /// The lake.
+    pub fn lake(&self) -> PathBuf {
+        self.root.join("lake")
+    }
+    /// Reports.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+    /// Log files of background processes.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+    /// The user's own configuration files.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config")
+    }
+    /// The daemon's control socket. Unix socket paths are short; a deep home gets one under `/tmp`.
+    pub fn daemon_socket(&self) -> PathBuf {
+        self.short(self.run().join("traiderd.sock"), "d.sock")
+    }
+    /// Folder of the database's socket; short for the same reason.
+    pub fn pg_socket(&self) -> PathBuf {
+        self.short(self.pg().join("socket"), "pg")
+    }
+
+    fn short(&self, path: PathBuf, name: &str) -> PathBuf {
+        // sun_path holds 104 bytes on macOS, 108 on Linux; Postgres appends `/.s.PGSQL.5432.lock`.
+        if path.as_os_str().len() <= 80 {
+            return path;
+        }
+        let tag = crc(self.root.as_os_str().as_encoded_bytes());
+        PathBuf::from(format!("/tmp/traider-{tag:08x}-{name}"))
+    }
+
+    /// The installation's tag, part of every order id; drawn once, kept in `home.id`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or holds something else.
+    pub fn tag(&self) -> Result<u32, HomeError> {
+        let path = self.root.join("home.id");
+        let fail = |what: &str, source| HomeError { path: path.clone(), what: what.to_owned(), source };
+        match fs::read_to_string(&path) {
+            Ok(text) => u32::from_str_radix(text.trim(), 16)
+                .map_err(|e| fail("home.id does not hold 8 hex digits", io::Error::other(e))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let seed = format!("{}-{}-{}", self.root.display(), now.as_nanos(), std::process::id());
+                let tag = crc(seed.as_bytes());
+                write_durably(&path, format!("{tag:08x}\n").as_bytes()).map_err(|e| fail("cannot write", e))?;
+                Ok(tag)
+            }
+            Err(e) => Err(fail("cannot read", e)),
+        }
+    }
+
+    /// Takes the next leader epoch: one more than ever taken here, on disk before it is used, so that no order id is
+    /// ever made twice (I-02).
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or holds something else.
+    pub fn next_epoch(&self) -> Result<u32, HomeError> {
+        let path = self.root.join("epoch");
+        let fail = |what: &str, source| HomeError { path: path.clone(), what: what.to_owned(), source };
+        let last = match fs::read_to_string(&path) {
+            Ok(text) => {
+                text.trim().parse::<u32>().map_err(|e| fail("epoch does not hold a number", io::Error::other(e)))?
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(fail("cannot read", e)),
+        };
+        let next = last + 1;
+        write_durably(&path, format!("{next}\n").as_bytes()).map_err(|e| fail("cannot write", e))?;
+        Ok(next)
+    }
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    use sha2::{Digest, Sha256};
+    let d = Sha256::digest(bytes);
+    u32::from_be_bytes([d[0], d[1], d[2], d[3]])
+}
+
+/// Writes a small file so that it is either wholly there, on disk, or not at all.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = dir.join(format!(".{name}.{}", std::process::id()));
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    fs::File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_only_go_up_and_the_tag_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(dir.path()));
+        home.prepare().unwrap();
+        assert_eq!([home.next_epoch().unwrap(), home.next_epoch().unwrap()], [1, 2]);
+        assert_eq!(home.tag().unwrap(), home.tag().unwrap());
+    }
+
+    #[test]
+    fn socket_paths_stay_short_however_deep_the_home_is() {
+        let deep = PathBuf::from("/very").join("deep".repeat(40));
+        let home = Home::locate(Some(&deep));
+        assert!(home.daemon_socket().as_os_str().len() < 60);
+        assert!(home.pg_socket().as_os_str().len() < 60);
+    }
+}

@@ -1,0 +1,8 @@
+//! Where things are and what is configured: the home folder, the layered configuration, the run manifest. Read once
+//! at start into typed values; every process reads them the same way.
+
+pub mod home;
+pub mod manifest;
+
+pub use home::Home;
+pub use manifest::{Mode, RunManifest};
