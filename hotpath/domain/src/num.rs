@@ -262,6 +262,24 @@ impl PartialEq for Decimal {
 }
 impl Eq for Decimal {}
 
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let scale = self.scale.max(other.scale);
+        match (self.at_scale(scale), other.at_scale(scale)) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            // Only the number with fewer digits after the point can be too large for the common scale, so it is the
+            // one further from zero.
+            (None, _) => self.mantissa.cmp(&0),
+            (_, None) => 0.cmp(&other.mantissa),
+        }
+    }
+}
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.mantissa.unsigned_abs().to_string();
@@ -425,6 +443,13 @@ mod tests {
                 (Err(NumError::Overflow(_)), _) => {}
                 (got, want) => prop_assert!(false, "{text} at {step}: {got:?}, slow way says {want:?}"),
             }
+        }
+
+        #[test]
+        fn decimals_order_as_numbers(a in -1_000_000i64..1_000_000, b in -1_000_000i64..1_000_000, sa in 0u8..6, sb in 0u8..6) {
+            let (x, y) = (Decimal::new(i128::from(a), sa), Decimal::new(i128::from(b), sb));
+            let at = |v: i64, s: u8| i128::from(v) * pow10(6 - s).unwrap();
+            prop_assert_eq!(x.cmp(&y), at(a, sa).cmp(&at(b, sb)));
         }
 
         #[test]

@@ -1,8 +1,10 @@
 //! Where things are and what is configured: the home folder, the layered configuration, the run manifest. Read once
 //! at start into typed values; every process reads them the same way.
 
+pub mod config;
 pub mod home;
 pub mod manifest;
 
+pub use config::{Config, ConfigError};
 pub use home::Home;
 pub use manifest::{Mode, RunManifest};
