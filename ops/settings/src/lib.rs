@@ -8,3 +8,6 @@ pub mod manifest;
 pub use config::{Config, ConfigError};
 pub use home::Home;
 pub use manifest::{Mode, RunManifest};
+
+/// Version and commit of this build; a journal names the build that wrote it.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("TRAIDER_COMMIT"));

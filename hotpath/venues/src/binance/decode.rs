@@ -1,0 +1,361 @@
+//! Public messages: from the venue's JSON to domain events. Fields are borrowed from the frame and digits go straight
+//! to whole ticks and lots; unknown fields are ignored, unknown messages are named [`Body::Other`] so that the caller
+//! can count them, and only what claims to be a known message and is not is an error.
+//!
+//! Quirks, all from `docs/venues.md`: `bookTicker` has no event name and no time; `m: true` means the buyer was
+//! resting, so the seller took; field names differ only by case (`u`/`U`).
+
+use super::{DecodeError, SymbolTable, ms_to_ns};
+use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
+use domain::{Event, Instrument, Lots, Side, Ticks};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// One frame of a market data connection.
+#[derive(Debug)]
+pub struct Message {
+    /// Receive time the source states itself, ns (only replayed captures state one).
+    pub ts_recv_ns: Option<u64>,
+    /// What it is.
+    pub body: Body,
+}
+
+/// What a frame turned out to be.
+#[derive(Debug, PartialEq)]
+pub enum Body {
+    /// A market event of a known instrument.
+    Event(Event),
+    /// A REST snapshot recorded between stream messages; it names no symbol, so the caller hands it to [`snapshot`].
+    Snapshot,
+    /// Answer to SUBSCRIBE and the like; `Some` is the venue's complaint.
+    Reply(Option<String>),
+    /// The venue is about to close the connection; open a new one.
+    Shutdown,
+    /// A message or symbol we have no use for.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    stream: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    ts_recv_ns: Option<u64>,
+    // Members of messages that come without an envelope, only to tell them apart.
+    #[serde(borrow)]
+    e: Option<Cow<'a, str>>,
+    #[serde(rename = "lastUpdateId")]
+    last_update_id: Option<u64>,
+    #[serde(borrow, rename = "B")]
+    best_bid_qty: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    code: Option<i64>,
+    #[serde(borrow)]
+    msg: Option<Cow<'a, str>>,
+}
+
+/// Reads one frame, with or without the combined-stream envelope.
+///
+/// # Errors
+/// [`DecodeError`] when it is not JSON or a known message has the wrong shape.
+pub fn message(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
+    let envelope: Envelope<'_> = parse("market message", text)?;
+    let ts_recv_ns = envelope.ts_recv_ns;
+    let body = match (&envelope.stream, envelope.data) {
+        (Some(stream), Some(data)) => combined(stream, data.get(), table)?,
+        _ => raw(&envelope, text, table)?,
+    };
+    Ok(Message { ts_recv_ns, body })
+}
+
+fn combined(stream: &str, data: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    let kind = stream.split_once('@').map_or(stream, |(_, kind)| kind);
+    match kind {
+        "depth" | "depth@100ms" => depth_update(data, table),
+        "trade" => trade(data, table),
+        "bookTicker" => book_ticker(data, table),
+        "!serverShutdown" => Ok(Body::Shutdown),
+        _ => Ok(Body::Other),
+    }
+}
+
+fn raw(envelope: &Envelope<'_>, text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    match envelope.e.as_deref() {
+        Some("depthUpdate") => depth_update(text, table),
+        Some("trade") => trade(text, table),
+        Some("serverShutdown") => Ok(Body::Shutdown),
+        Some(_) => Ok(Body::Other),
+        None if envelope.last_update_id.is_some() => Ok(Body::Snapshot),
+        None if envelope.best_bid_qty.is_some() => book_ticker(text, table),
+        None if envelope.error.is_some() => Ok(Body::Reply(envelope.error.map(|e| e.get().to_owned()))),
+        None if envelope.code.is_some() => Ok(Body::Reply(Some(envelope.msg.as_deref().unwrap_or("").to_owned()))),
+        None if envelope.id.is_some() || envelope.result.is_some() => Ok(Body::Reply(None)),
+        None => Ok(Body::Other),
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|e| DecodeError::shape(what, e, text))
+}
+
+type RawLevel<'a> = [&'a str; 2];
+
+#[derive(Deserialize)]
+struct DepthUpdate<'a> {
+    #[serde(borrow)]
+    e: &'a str,
+    #[serde(rename = "E")]
+    event_ms: u64,
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    #[serde(rename = "U")]
+    first_id: u64,
+    #[serde(rename = "u")]
+    last_id: u64,
+    #[serde(borrow)]
+    b: Vec<RawLevel<'a>>,
+    #[serde(borrow)]
+    a: Vec<RawLevel<'a>>,
+}
+
+fn depth_update(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    const WHAT: &str = "depthUpdate";
+    let m: DepthUpdate<'_> = parse(WHAT, text)?;
+    if m.e != WHAT {
+        return Err(DecodeError::shape(WHAT, format_args!("its type is `{}`", m.e), text));
+    }
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other) };
+    Ok(Body::Event(Event::BookDelta(BookDelta {
+        instrument: i.id,
+        ts_venue_ns: ms_to_ns(m.event_ms),
+        first_id: m.first_id,
+        last_id: m.last_id,
+        bids: levels(&m.b, i, WHAT)?,
+        asks: levels(&m.a, i, WHAT)?,
+    })))
+}
+
+#[derive(Deserialize)]
+struct RawTrade<'a> {
+    #[serde(borrow)]
+    e: &'a str,
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    t: u64,
+    #[serde(borrow)]
+    p: &'a str,
+    #[serde(borrow)]
+    q: &'a str,
+    #[serde(rename = "T")]
+    trade_ms: u64,
+    m: bool,
+}
+
+fn trade(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    const WHAT: &str = "trade";
+    let m: RawTrade<'_> = parse(WHAT, text)?;
+    if m.e != WHAT {
+        return Err(DecodeError::shape(WHAT, format_args!("its type is `{}`", m.e), text));
+    }
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other) };
+    Ok(Body::Event(Event::Trade(Trade {
+        instrument: i.id,
+        ts_venue_ns: ms_to_ns(m.trade_ms),
+        trade_id: m.t,
+        price: price(m.p, i, WHAT)?,
+        qty: qty(m.q, i, WHAT)?,
+        aggressor: if m.m { Side::Sell } else { Side::Buy },
+    })))
+}
+
+#[derive(Deserialize)]
+struct BookTicker<'a> {
+    u: u64,
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    #[serde(borrow)]
+    b: &'a str,
+    #[serde(borrow, rename = "B")]
+    bid_qty: &'a str,
+    #[serde(borrow)]
+    a: &'a str,
+    #[serde(borrow, rename = "A")]
+    ask_qty: &'a str,
+}
+
+fn book_ticker(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    const WHAT: &str = "bookTicker";
+    let m: BookTicker<'_> = parse(WHAT, text)?;
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other) };
+    Ok(Body::Event(Event::Quote(Quote {
+        instrument: i.id,
+        ts_venue_ns: 0,
+        update_id: m.u,
+        bid: Level { price: price(m.b, i, WHAT)?, qty: qty(m.bid_qty, i, WHAT)? },
+        ask: Level { price: price(m.a, i, WHAT)?, qty: qty(m.ask_qty, i, WHAT)? },
+    })))
+}
+
+#[derive(Deserialize)]
+struct Depth<'a> {
+    #[serde(rename = "lastUpdateId")]
+    last_update_id: u64,
+    #[serde(borrow)]
+    bids: Vec<RawLevel<'a>>,
+    #[serde(borrow)]
+    asks: Vec<RawLevel<'a>>,
+}
+
+/// Reads the body of `GET /api/v3/depth` for `instrument`; the venue states no time in it.
+///
+/// # Errors
+/// [`DecodeError`] when it is something else.
+pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError> {
+    const WHAT: &str = "depth snapshot";
+    let m: Depth<'_> = parse(WHAT, text)?;
+    Ok(BookSnapshot {
+        instrument: instrument.id,
+        ts_venue_ns: 0,
+        last_id: m.last_update_id,
+        bids: levels(&m.bids, instrument, WHAT)?,
+        asks: levels(&m.asks, instrument, WHAT)?,
+    })
+}
+
+fn levels(raw: &[RawLevel<'_>], i: &Instrument, what: &'static str) -> Result<Vec<Level>, DecodeError> {
+    raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: qty(q, i, what)? })).collect()
+}
+
+/// A price in text as whole ticks of `i`.
+pub(crate) fn price(text: &str, i: &Instrument, what: &'static str) -> Result<Ticks, DecodeError> {
+    i.tick.count(text).map(Ticks::new).map_err(DecodeError::number(what, &i.symbol, "price"))
+}
+
+/// A size in text as whole lots of `i`.
+pub(crate) fn qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
+    i.lot
+        .count(text)
+        .and_then(|n| u64::try_from(n).map_err(|_| domain::num::NumError::Syntax(text.to_owned())))
+        .map(Lots::new)
+        .map_err(DecodeError::number(what, &i.symbol, "quantity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binance::fixtures::{btcusdt, instrument, recorded};
+    use crate::capture::Capture;
+    use domain::InstrumentId;
+
+    fn table() -> SymbolTable {
+        SymbolTable::new([btcusdt(), instrument(1, "ETHUSDT", "ETH", "0.00010000")])
+    }
+    fn body(text: &str) -> Body {
+        message(text, &table()).unwrap().body
+    }
+
+    // Lines 1 to 4 of the recorded capture spot_btcusdt_20240808, the first one shortened.
+    const DEPTH: &str = r#"{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":50093239189,"u":50093239202,"b":[["61737.63000000","0.00000000"]],"a":[["61837.64000000","1.54698000"]]}}"#;
+    const TICKER: &str = r#"{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}"#;
+    const TRADE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}"#;
+
+    #[test]
+    fn a_depth_update_becomes_a_delta_in_ticks_and_lots() {
+        let want = BookDelta {
+            instrument: InstrumentId(0),
+            ts_venue_ns: 1_723_161_255_208_000_000,
+            first_id: 50_093_239_189,
+            last_id: 50_093_239_202,
+            bids: vec![Level { price: Ticks::new(6_173_763), qty: Lots::ZERO }],
+            asks: vec![Level { price: Ticks::new(6_183_764), qty: Lots::new(154_698) }],
+        };
+        assert_eq!(body(DEPTH), Body::Event(Event::BookDelta(want)));
+    }
+
+    #[test]
+    fn the_seller_took_when_the_buyer_was_resting() {
+        let Body::Event(Event::Trade(t)) = body(TRADE) else { panic!("not a trade") };
+        assert_eq!((t.trade_id, t.price, t.qty), (3_735_683_259, Ticks::new(6_183_763), Lots::new(2000)));
+        assert_eq!((t.aggressor, t.ts_venue_ns), (Side::Sell, 1_723_161_255_342_000_000));
+        let Body::Event(Event::Trade(t)) = body(&TRADE.replace("\"m\":true", "\"m\":false")) else { panic!() };
+        assert_eq!(t.aggressor, Side::Buy);
+    }
+
+    #[test]
+    fn the_same_message_reads_the_same_with_and_without_its_envelope() {
+        for text in [DEPTH, TICKER, TRADE] {
+            let envelope: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(body(&envelope["data"].to_string()), body(text));
+        }
+    }
+
+    #[test]
+    fn the_receive_time_of_a_replay_stands_beside_the_event() {
+        let stamped = TICKER.replacen('{', "{\"ts_recv_ns\":1723161254087891268,", 1);
+        assert_eq!(message(&stamped, &table()).unwrap().ts_recv_ns, Some(1_723_161_254_087_891_268));
+        assert_eq!(message(TICKER, &table()).unwrap().ts_recv_ns, None);
+    }
+
+    #[test]
+    fn what_we_do_not_know_is_named_other_and_control_messages_by_their_kind() {
+        assert_eq!(body(&TRADE.replace("BTCUSDT", "XRPUSDT")), Body::Other);
+        assert_eq!(body(r#"{"stream":"btcusdt@avgPrice","data":{"e":"avgPrice"}}"#), Body::Other);
+        assert_eq!(body(r#"{"e":"kline","k":{}}"#), Body::Other);
+        assert_eq!(body(r#"{"result":null,"id":1}"#), Body::Reply(None));
+        assert_eq!(body(r#"{"code":2,"msg":"Invalid request"}"#), Body::Reply(Some("Invalid request".to_owned())));
+        assert_eq!(body(r#"{"e":"serverShutdown","E":1}"#), Body::Shutdown);
+        assert_eq!(body(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#), Body::Shutdown);
+    }
+
+    #[test]
+    fn damaged_messages_are_errors_that_show_what_came() {
+        let fails = |text: &str| message(text, &table()).unwrap_err().to_string();
+        assert!(fails("{\"stream\":").contains("unreadable market message"));
+        assert!(fails(&DEPTH.replace("\"U\":50093239189,", "")).contains("missing field `U`"));
+        assert!(fails(&DEPTH.replace("61737.63000000", "61737.635")).contains("not a multiple of 0.01"));
+        assert!(fails(&TRADE.replace("0.02000000", "-0.02")).contains("bad quantity in trade of BTCUSDT"));
+        assert!(fails(&TRADE.replace("\"e\":\"trade\"", "\"e\":\"depthUpdate\"")).contains("its type is"));
+        assert!(fails("<html>403</html>").contains("<html>403"));
+    }
+
+    #[test]
+    fn every_recorded_spot_message_decodes_and_the_counts_agree_with_a_plain_text_search() {
+        for (file, snapshots) in [("spot_btcusdt_20240808", 1), ("spot_ethusdt_20240808", 1)] {
+            let Some(path) = recorded(&format!("l2/binance_raw/{file}.gz")) else {
+                println!("skipped: every_recorded_spot_message_decodes: no recorded data");
+                return;
+            };
+            let table = table();
+            let (mut decoded, mut naive) = ([0u64; 4], [0u64; 4]);
+            let mut capture = Capture::open(&path).unwrap();
+            while let Some((_, text)) = capture.next_line().unwrap() {
+                match message(text, &table).unwrap().body {
+                    Body::Event(Event::BookDelta(_)) => decoded[0] += 1,
+                    Body::Event(Event::Trade(_)) => decoded[1] += 1,
+                    Body::Event(Event::Quote(_)) => decoded[2] += 1,
+                    Body::Snapshot => {
+                        let i = if file.contains("btc") { "BTCUSDT" } else { "ETHUSDT" };
+                        let book = snapshot(text, table.get(i).unwrap()).unwrap();
+                        assert_eq!((book.bids.len(), book.asks.len()), (1000, 1000));
+                        assert!(book.bids[0].price < book.asks[0].price);
+                        decoded[3] += 1;
+                    }
+                    other => panic!("{other:?} in {text}"),
+                }
+                let kinds = ["@depth@100ms\"", "@trade\"", "@bookTicker\"", "{\"lastUpdateId\""];
+                for (count, kind) in naive.iter_mut().zip(kinds) {
+                    *count += u64::from(text.contains(kind));
+                }
+            }
+            assert_eq!(decoded, naive, "{file}");
+            assert_eq!(decoded[3], snapshots);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The kinds of jobs there are. A spec is what a job needs to run and nothing else: plain data that survives a restart.
+//! The code that does the work lives in `data` and `ledger`; `worker` joins the two by name.
+
+use crate::plan::Queue;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// What a job needs to run.
+pub trait JobSpec: Serialize + DeserializeOwned {
+    /// The kind, `verb-noun`.
+    const NAME: &'static str;
+    /// Attempts in all when the workflow does not say otherwise.
+    const ATTEMPTS_MAX: u32;
+    /// Where it waits when the workflow does not say otherwise.
+    const QUEUE: Queue;
+    /// Two specs with the same key are the same work.
+    fn idempotency_key(&self) -> String;
+}
+
+/// Reads every journal with records of the day into the lake, one dataset per kind of record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestJournal {
+    /// UTC day, `2026-11-20`.
+    pub day: String,
+    /// Only this venue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue: Option<String>,
+    /// Only these symbols; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbols: Vec<String>,
+}
+
+/// Books the orders and fills that the journals prove into the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectLedger {
+    /// UTC day, `2026-11-20`.
+    pub day: String,
+}
+
+/// Checks the day's lake partitions: order, gaps, duplicates, crossed books, clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidateDay {
+    /// UTC day, `2026-11-20`.
+    pub day: String,
+    /// Only this venue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue: Option<String>,
+    /// Only these symbols; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbols: Vec<String>,
+}
+
+/// Folds the engine's own operators over the day and writes its bars and features.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildFeatures {
+    /// UTC day, `2026-11-20`.
+    pub day: String,
+    /// Only this venue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue: Option<String>,
+    /// Only these symbols; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbols: Vec<String>,
+}
+
+/// Writes the day's report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportDaily {
+    /// UTC day, `2026-11-20`.
+    pub day: String,
+}
+
+/// `kind|day|venue|symbols`, the symbols sorted: their order is not part of the work.
+fn key(kind: &str, day: &str, venue: Option<&str>, symbols: &[String]) -> String {
+    let mut symbols = symbols.to_vec();
+    symbols.sort();
+    symbols.dedup();
+    format!("{kind}|{day}|{}|{}", venue.unwrap_or("*"), symbols.join("+"))
+}
+
+impl JobSpec for IngestJournal {
+    const NAME: &'static str = "ingest-journal";
+    const ATTEMPTS_MAX: u32 = 4;
+    const QUEUE: Queue = Queue::Cpu;
+    fn idempotency_key(&self) -> String {
+        key(Self::NAME, &self.day, self.venue.as_deref(), &self.symbols)
+    }
+}
+
+impl JobSpec for ProjectLedger {
+    const NAME: &'static str = "project-ledger";
+    const ATTEMPTS_MAX: u32 = 5;
+    const QUEUE: Queue = Queue::Io;
+    fn idempotency_key(&self) -> String {
+        key(Self::NAME, &self.day, None, &[])
+    }
+}
+
+impl JobSpec for ValidateDay {
+    const NAME: &'static str = "validate-day";
+    const ATTEMPTS_MAX: u32 = 3;
+    const QUEUE: Queue = Queue::Io;
+    fn idempotency_key(&self) -> String {
+        key(Self::NAME, &self.day, self.venue.as_deref(), &self.symbols)
+    }
+}
+
+impl JobSpec for BuildFeatures {
+    const NAME: &'static str = "build-features";
+    const ATTEMPTS_MAX: u32 = 3;
+    const QUEUE: Queue = Queue::Cpu;
+    fn idempotency_key(&self) -> String {
+        key(Self::NAME, &self.day, self.venue.as_deref(), &self.symbols)
+    }
+}
+
+impl JobSpec for ReportDaily {
+    const NAME: &'static str = "report-daily";
+    const ATTEMPTS_MAX: u32 = 5;
+    const QUEUE: Queue = Queue::Report;
+    fn idempotency_key(&self) -> String {
+        key(Self::NAME, &self.day, None, &[])
+    }
+}
+
+/// One entry of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The kind, `verb-noun`.
+    pub name: &'static str,
+    /// Attempts in all by default.
+    pub attempts_max: u32,
+    /// Queue by default.
+    pub queue: Queue,
+    key: fn(&Value) -> Result<String, serde_json::Error>,
+}
+
+impl Kind {
+    const fn of<J: JobSpec>() -> Kind {
+        Kind {
+            name: J::NAME,
+            attempts_max: J::ATTEMPTS_MAX,
+            queue: J::QUEUE,
+            key: |input| J::deserialize(input).map(|spec| spec.idempotency_key()),
+        }
+    }
+
+    /// Checks the input of a job of this kind.
+    ///
+    /// Returns its idempotency key.
+    ///
+    /// # Errors
+    /// [`SpecError::Input`] when a field is missing, unknown or of the wrong type.
+    pub fn check(&self, input: &Value) -> Result<String, SpecError> {
+        (self.key)(input).map_err(|e| SpecError::Input { kind: self.name, what: e.to_string() })
+    }
+}
+
+/// Every kind there is.
+pub const KINDS: [Kind; 5] = [
+    Kind::of::<IngestJournal>(),
+    Kind::of::<ValidateDay>(),
+    Kind::of::<BuildFeatures>(),
+    Kind::of::<ProjectLedger>(),
+    Kind::of::<ReportDaily>(),
+];
+
+/// The names of all kinds.
+pub fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|k| k.name).collect()
+}
+
+/// A job that cannot be: its kind or its input is wrong.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SpecError {
+    /// No such kind.
+    #[error("there is no job kind `{kind}`; known kinds: {}", names().join(", "))]
+    Unknown {
+        /// As asked.
+        kind: String,
+    },
+    /// The input does not fit the kind.
+    #[error("the input of job `{kind}` is wrong: {what}")]
+    Input {
+        /// The kind.
+        kind: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// The kind of that name.
+///
+/// # Errors
+/// [`SpecError::Unknown`] with the list of those there are.
+pub fn kind(name: &str) -> Result<&'static Kind, SpecError> {
+    KINDS.iter().find(|k| k.name == name).ok_or_else(|| SpecError::Unknown { kind: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_order_of_symbols_does_not_make_other_work() {
+        let features = kind("build-features").unwrap();
+        let one = features.check(&json!({"day": "2026-11-20", "symbols": ["ETHUSDT", "BTCUSDT"]})).unwrap();
+        let two = features.check(&json!({"day": "2026-11-20", "symbols": ["BTCUSDT", "ETHUSDT"]})).unwrap();
+        let other = features.check(&json!({"day": "2026-11-21", "symbols": ["BTCUSDT", "ETHUSDT"]})).unwrap();
+        assert_eq!(one, two);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn unknown_fields_and_kinds_are_refused_by_name() {
+        let wrong = kind("report-daily").unwrap().check(&json!({"day": "2026-11-20", "dya": 1})).unwrap_err();
+        assert!(wrong.to_string().contains("dya"), "{wrong}");
+        let unknown = kind("report-dialy").unwrap_err();
+        assert!(unknown.to_string().contains("report-daily"), "{unknown}");
+    }
+
+    #[test]
+    fn kinds_are_named_once() {
+        let mut all = names();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), KINDS.len());
+    }
+}

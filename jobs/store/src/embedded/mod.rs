@@ -1,0 +1,163 @@
+//! A private Postgres cluster for one home: made on first use, reached over a Unix socket only, stopped by whoever
+//! started it.
+//!
+//! Where it lives. An ordinary user's cluster is `home/pg/data`, run by that user. Postgres refuses to run as root, so
+//! root hands it to the owner of an existing cluster, else to the user `postgres`; if that user cannot enter the home
+//! (say, it is below `/root`) the cluster lives in `/var/lib/traider-pg-<home tag>` and `home/pg/location` says so.
+//!
+//! Left out on purpose: downloading Postgres, upgrading a cluster to another major version, replication.
+
+mod programs;
+mod running;
+mod site;
+
+pub use programs::VERSION_MIN;
+
+use crate::StoreError;
+use programs::Programs;
+use settings::Home;
+use site::Site;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Role and database of the private cluster.
+const NAME: &str = "traider";
+/// How long another process may take to start or stop the same cluster.
+const LOCK_WAIT: Duration = Duration::from_secs(90);
+
+/// How careful the cluster is with data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Every commit is on disk before it is answered.
+    Full,
+    /// Nothing is flushed: only for tests, which throw the cluster away.
+    None,
+}
+
+impl Durability {
+    /// Full, unless `TRAIDER_PG_FAST=1`.
+    pub fn from_env() -> Durability {
+        if std::env::var("TRAIDER_PG_FAST").is_ok_and(|v| v == "1") { Durability::None } else { Durability::Full }
+    }
+}
+
+/// The running cluster of one home.
+#[derive(Debug)]
+pub struct Cluster {
+    /// True when this process started it, and so should stop it.
+    pub started_by_us: bool,
+    site: Site,
+    programs: Programs,
+}
+
+impl Cluster {
+    /// Attaches to the home's cluster, starting it, and making it, when needed. Two processes that call this at the
+    /// same moment get the same cluster. Blocks for up to a few seconds.
+    ///
+    /// # Errors
+    /// No Postgres 15 or newer, a cluster of another major version, a folder that cannot be used, or a server that
+    /// does not start; each says what to do.
+    pub fn ensure(home: &Home) -> Result<Cluster, StoreError> {
+        Cluster::ensure_with(home, Durability::from_env())
+    }
+
+    /// [`Cluster::ensure`] with a say in durability; it takes effect when the cluster is started here.
+    ///
+    /// # Errors
+    /// See [`Cluster::ensure`].
+    pub fn ensure_with(home: &Home, durability: Durability) -> Result<Cluster, StoreError> {
+        let site = Site::of(home)?;
+        let _lock = lock(&site)?;
+        let programs = Programs::find(made_by(&site)?)?;
+        if !site.data().join("PG_VERSION").exists() {
+            running::make(&site, &programs, durability)?;
+        }
+        let started_by_us = !running::is_up(&site, &programs)?;
+        if started_by_us {
+            running::start(&site, &programs, durability)?;
+        }
+        Ok(Cluster { started_by_us, site, programs })
+    }
+
+    /// Attaches to the home's cluster if it is running; never starts one.
+    ///
+    /// # Errors
+    /// See [`Cluster::ensure`].
+    pub fn attach(home: &Home) -> Result<Option<Cluster>, StoreError> {
+        let site = Site::of(home)?;
+        let _lock = lock(&site)?;
+        if !site.data().join("PG_VERSION").exists() {
+            return Ok(None);
+        }
+        let programs = Programs::find(made_by(&site)?)?;
+        Ok(running::is_up(&site, &programs)?.then_some(Cluster { started_by_us: false, site, programs }))
+    }
+
+    /// Stops the server, whoever started it: open transactions are rolled back, what was committed is on disk.
+    /// Waits until it is down; stopping a stopped cluster is fine.
+    ///
+    /// # Errors
+    /// When it does not stop within a minute.
+    pub fn stop(&self) -> Result<(), StoreError> {
+        let _lock = lock(&self.site)?;
+        running::stop(&self.site, &self.programs)
+    }
+
+    /// How to connect to it.
+    pub fn connect_options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .socket(self.site.socket())
+            .port(5432)
+            .username(NAME)
+            .database(NAME)
+            .ssl_mode(PgSslMode::Disable)
+    }
+
+    /// The cluster's folder: `data`, `socket` and `log` are in it, the socket elsewhere if its path would be too long.
+    pub fn path(&self) -> &Path {
+        self.site.base()
+    }
+
+    /// The folder of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.site.socket().to_path_buf()
+    }
+
+    /// Stops the server once the process `pid` is gone, however it ended. For tests: a killed test leaves no server.
+    ///
+    /// # Errors
+    /// When the watcher cannot be started.
+    pub fn stop_when_gone(&self, pid: u32) -> Result<(), StoreError> {
+        running::watch(&self.site, pid)
+    }
+}
+
+/// Major version of the programs that made the cluster, if there is one.
+fn made_by(site: &Site) -> Result<Option<u32>, StoreError> {
+    let path = site.data().join("PG_VERSION");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&path).map_err(|e| site.error(format!("cannot read {}: {e}", path.display())))?;
+    let version = text.trim().parse().map_err(|_| site.error("PG_VERSION does not hold a version"))?;
+    Ok(Some(version))
+}
+
+/// The lock that makes starters and stoppers take turns; released when dropped.
+fn lock(site: &Site) -> Result<File, StoreError> {
+    let path = site.base().join("lock");
+    let fail = |e: &dyn std::fmt::Display| site.error(format!("cannot lock {}: {e}", path.display()));
+    let file = File::create(&path).map_err(|e| fail(&e))?;
+    let asked = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(e) => return Err(fail(&e)),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Builds the research program (polars) at low priority behind everything else. While it builds, a marker holds the
+# builder's pid, so that a command that needs the program waits instead of failing.
+#   research-behind.sh          start in the background, unless it is up to date or being built
+#   research-behind.sh wait     build now
+#   research-behind.sh stop     end a background build; what was compiled is kept for the next time
+set -eu
+out="${CARGO_TARGET_DIR:-target}"
+bin="$out/release/traider-research"
+marker="$out/release/.traider-research.building"
+log="$out/research-build.log"
+mkdir -p "$out/release"
+
+build() {
+  trap 'rm -f "$marker"' EXIT
+  if nice -n 19 cargo build --locked --profile batch -p researcher >"$log" 2>&1; then
+    # Renamed into place, so that nobody ever starts half a file.
+    cp "$out/batch/traider-research" "$bin.new" && mv "$bin.new" "$bin"
+  else
+    echo "the research program could not be built; see $log" >&2
+    exit 1
+  fi
+}
+building() { [ -f "$marker" ] && kill -0 "$(cat "$marker")" 2>/dev/null; }
+current() {
+  [ -x "$bin" ] && [ -z "$(find jobs/frames jobs/lake workflows/researcher ops/settings hotpath/domain Cargo.lock \
+    -newer "$bin" -type f 2>/dev/null | head -n 1)" ]
+}
+
+case "${1:-start}" in
+  wait) echo $$ >"$marker"; build ;;
+  stop) if building; then kill -TERM -- "-$(cat "$marker")" 2>/dev/null || true; rm -f "$marker"; fi ;;
+  start)
+    if building || current; then exit 0; fi
+    echo "the research program (SQL, training) is being built in the background at low priority; log: $log"
+    set -m # a process group of its own, so that `stop` reaches the compilers too
+    ( build ) </dev/null >/dev/null 2>&1 &
+    echo $! >"$marker"
+    ;;
+  *) echo "usage: research-behind.sh [start|wait|stop]" >&2; exit 2 ;;
+esac

@@ -1,0 +1,5 @@
+SELECT asset, partition, sha256, uri, rows, bytes, min_ts_ns, max_ts_ns, schema_hash
+FROM traider.asset_version
+WHERE asset = $1 AND partition = $2
+ORDER BY made_at DESC
+LIMIT 1

@@ -1,0 +1,1 @@
+SELECT count(*) FROM traider.run WHERE state IN ('queued', 'running')

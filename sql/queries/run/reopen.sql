@@ -1,0 +1,3 @@
+UPDATE traider.run
+SET state = 'queued', cancel_requested = false, error = NULL, ended_at = NULL
+WHERE id = $1

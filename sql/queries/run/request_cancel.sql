@@ -1,0 +1,1 @@
+UPDATE traider.run SET cancel_requested = true WHERE id = $1

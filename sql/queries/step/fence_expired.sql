@@ -1,0 +1,4 @@
+SELECT attempt, attempts_max, retry
+FROM traider.step
+WHERE run = $1 AND name = $2 AND lease_epoch = $3 AND state = 'running' AND (lease_until < now() OR $4)
+FOR UPDATE SKIP LOCKED

@@ -1,0 +1,15 @@
+-- Ready steps whose task is gone, ended without having run them, or sits with a worker that may be dead.
+SELECT
+    s.run, s.name, s.task_id, j.lock_by AS held_by,
+    (
+        j.id IS NULL
+        OR j.status IN ('Done', 'Failed', 'Killed')
+        OR w.last_seen < now() - make_interval(secs => $2)
+    ) AS lost
+FROM traider.step AS s
+LEFT JOIN apalis.jobs AS j ON j.id = s.task_id
+LEFT JOIN apalis.workers AS w ON w.id = j.lock_by
+WHERE s.state = 'ready'
+  AND s.run_at < now() - make_interval(secs => $1)
+  AND (j.status IS NULL OR j.status <> 'Pending')
+LIMIT 200

@@ -1,0 +1,317 @@
+//! Every verb of the command line.
+
+use crate::out::Out;
+use clap::{Args, Parser, Subcommand};
+use settings::Home;
+use std::path::PathBuf;
+
+/// Records markets, proves what it recorded, trades through limits that cannot be bypassed, accounts for every order.
+#[derive(Debug, Parser)]
+#[command(name = "traider", version = settings::BUILD, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder of this installation (default: $TRAIDER_HOME, else the XDG data folder)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print one JSON object on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// One more configuration file, on top of the built-in one and <home>/config/traider.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The installation.
+    pub home: Home,
+    /// The command's voice.
+    pub out: &'a Out,
+    /// The flags.
+    pub global: &'a Global,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Paper-trade on the offline market in the foreground and open a page to watch; Ctrl-C stops everything
+    Demo(DemoArgs),
+    /// The same in the background
+    Up(DemoArgs),
+    /// Stop what `up` or `demo` started here
+    Down,
+    /// Am I safe right now? Exit code 0 healthy, 10 degraded, 11 halted, 12 down
+    Status,
+    /// Stop entries until `resume`; survives restarts
+    Halt {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+    /// Allow entries again
+    Resume {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+    /// Check this machine and installation
+    Doctor,
+    /// Workflow runs: start, list, show, logs, retry, cancel
+    #[command(subcommand)]
+    Run(RunVerb),
+    /// Single jobs: enqueue, list, show
+    #[command(subcommand)]
+    Job(JobVerb),
+    /// Orders of a trading run: list, show
+    #[command(subcommand)]
+    Orders(OrdersVerb),
+    /// What is held, with profit and loss
+    Positions(RunChoice),
+    /// Why was this order made? From the order back to the raw tick
+    Why {
+        /// Order id, `trd-...`
+        order: String,
+        /// Trading run it belongs to (default: searched, newest first)
+        #[arg(long)]
+        run: Option<String>,
+    },
+    /// Prove that a run's journal, run again, gives byte-identical effects. Exit code 8 when not
+    Parity {
+        /// Trading run (default: the latest)
+        run: Option<String>,
+    },
+    /// Backtests
+    #[command(subcommand)]
+    Backtest(BacktestVerb),
+    /// Recorded data
+    #[command(subcommand)]
+    Data(DataVerb),
+    /// The lake: ls, sql
+    #[command(subcommand)]
+    Lake(LakeVerb),
+    /// Daily reports
+    #[command(subcommand)]
+    Report(ReportVerb),
+    /// Settings: show, check
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Version and build
+    Version,
+}
+
+/// What the demo runs on.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Market: `synthetic`, `synthetic:SEED` or `capture:FILE`
+    #[arg(long, default_value = "synthetic", value_name = "SOURCE")]
+    pub source: String,
+    /// Pace: 1 (real time), a factor such as 10, or `max`
+    #[arg(long, default_value = "1")]
+    pub speed: String,
+    /// Seed of the synthetic market and of the run (default: the setting run.seed)
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// No page, no database: run the market through to its end and print a summary
+    #[arg(long)]
+    pub headless: bool,
+    /// End after this many seconds of market time (synthetic market; default with --headless: 60)
+    #[arg(long)]
+    pub seconds: Option<u64>,
+    /// Port of the page on 127.0.0.1 (default: the setting dashboard.port; 0 = any free one)
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Venue symbols (default: the setting run.symbols, or the capture's own)
+    #[arg(long, value_delimiter = ',')]
+    pub symbols: Option<Vec<String>>,
+    /// Strategies to run (default: the setting run.strategies)
+    #[arg(long, value_delimiter = ',')]
+    pub strategies: Option<Vec<String>>,
+}
+
+/// Which trading run.
+#[derive(Debug, Args)]
+pub struct RunChoice {
+    /// Trading run (default: the latest)
+    #[arg(long)]
+    pub run: Option<String>,
+}
+
+/// Workflow runs.
+#[derive(Debug, Subcommand)]
+pub enum RunVerb {
+    /// Start a workflow for a partition
+    Start {
+        /// Workflow name
+        workflow: String,
+        /// Partition, such as 2024-08-08
+        #[arg(long)]
+        partition: String,
+        /// Parameter, may be repeated
+        #[arg(long = "param", value_name = "KEY=VALUE")]
+        params: Vec<String>,
+        /// Stay until it has ended; exit code 1 if it failed
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Newest runs first
+    List {
+        /// Only of this workflow
+        #[arg(long)]
+        workflow: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: i64,
+    },
+    /// One run with its steps
+    Show {
+        /// Run id
+        run: String,
+    },
+    /// Log lines of a run
+    Logs {
+        /// Run id
+        run: String,
+        /// Only of this step
+        #[arg(long)]
+        step: Option<String>,
+    },
+    /// Run failed steps again, keeping what succeeded
+    Retry {
+        /// Run id
+        run: String,
+    },
+    /// Stop a run
+    Cancel {
+        /// Run id
+        run: String,
+    },
+}
+
+/// Single jobs.
+#[derive(Debug, Subcommand)]
+pub enum JobVerb {
+    /// Put one job into the queue: `traider job enqueue report-daily --args '{"day":"2024-08-08"}'`
+    Enqueue {
+        /// Kind of job
+        kind: String,
+        /// Its arguments, a JSON object
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        args: String,
+    },
+    /// Newest jobs first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: i64,
+    },
+    /// One job
+    Show {
+        /// Job id
+        job: String,
+    },
+}
+
+/// Orders.
+#[derive(Debug, Subcommand)]
+pub enum OrdersVerb {
+    /// All orders of a run, refused ones included
+    List {
+        /// Which run
+        #[command(flatten)]
+        run: RunChoice,
+        /// Only in this state (live, unknown, filled, cancelled, expired, rejected, denied, ...)
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// One order with its fills
+    Show {
+        /// Order id
+        order: String,
+        /// Which run
+        #[command(flatten)]
+        run: RunChoice,
+    },
+}
+
+/// Backtests.
+#[derive(Debug, Subcommand)]
+pub enum BacktestVerb {
+    /// Run strategies over a recorded capture against the simulator
+    Run {
+        /// `capture:FILE`
+        #[arg(long)]
+        source: String,
+        /// Strategy, may be repeated (default: the setting run.strategies)
+        #[arg(long)]
+        strategy: Vec<String>,
+        /// Seed (default: the setting run.seed)
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+}
+
+/// Recorded data.
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// What is in a capture file: messages, times, gaps, clock offset
+    Inspect {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// The lake.
+#[derive(Debug, Subcommand)]
+pub enum LakeVerb {
+    /// Partitions with rows, bytes, version
+    Ls {
+        /// Only this dataset
+        #[arg(long)]
+        dataset: Option<String>,
+    },
+    /// SQL over the lake; a table per dataset
+    Sql {
+        /// The query
+        query: String,
+    },
+}
+
+/// Daily reports.
+#[derive(Debug, Subcommand)]
+pub enum ReportVerb {
+    /// A day's report (default: the newest)
+    Show {
+        /// Day, such as 2024-08-08
+        day: Option<String>,
+    },
+}
+
+/// Settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// All settings as they apply
+    Show {
+        /// Where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Check all settings and strategy files
+    Check,
+}

@@ -1,0 +1,381 @@
+//! `traider demo`, `up`, `down`: the offline market with everything around it, in one process tree.
+//!
+//! Order of start: emulator, daemon, page (so that something ticks first), then database and worker. Order of stop:
+//! daemon (it cancels its orders), emulator, worker, page, database.
+
+use crate::cli::{Context, DemoArgs};
+use crate::fail::{Fail, code};
+use crate::supervise::{Process, Stop, alive};
+use crate::{config, exec};
+use serde_json::{Value, json};
+use settings::home::write_durably;
+use settings::{Home, Mode};
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+const READY: Duration = Duration::from_secs(60);
+const STOPPING: Duration = Duration::from_secs(10);
+/// A daemon that keeps dying is not restarted for ever.
+const RESTARTS_MAX: u32 = 50;
+
+/// Runs the demo in the foreground.
+pub fn demo(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
+    let plan = Plan::make(ctx, args)?;
+    if !args.headless {
+        // Said before anything is started, so that nothing half-runs.
+        database_possible()?;
+    }
+    let _lock = lock(&ctx.home)?;
+    let stop = Stop::listen()?;
+    let mut market = Market::start(ctx, &plan, &stop)?;
+    if args.headless { headless(ctx, &mut market, &stop) } else { watched(ctx, &plan, market, &stop) }
+}
+
+/// What is to be run.
+struct Plan {
+    mode: Mode,
+    source: String,
+    speed: String,
+    seconds: Option<u64>,
+    config: settings::Config,
+    engine: domain::config::EngineConfig,
+    symbols_given: bool,
+}
+
+impl Plan {
+    fn make(ctx: &Context<'_>, args: &DemoArgs) -> Result<Plan, Fail> {
+        let loaded = config::load(ctx, Some(args))?;
+        let seed = loaded.config.run.seed;
+        let (mode, source) = match args.source.split_once(':') {
+            None if args.source == "synthetic" => (Mode::Demo, format!("synthetic:{seed}")),
+            Some(("synthetic", s)) if s.parse::<u64>().is_ok() => (Mode::Demo, args.source.clone()),
+            Some(("capture", file)) if !file.is_empty() => (Mode::Capture, args.source.clone()),
+            _ => {
+                return Err(Fail::new(
+                    code::USAGE,
+                    format!("`{}` is not a source; use synthetic, synthetic:SEED or capture:FILE", args.source),
+                ));
+            }
+        };
+        if args.speed != "max" && args.speed.parse::<f64>().is_ok_and(|s| s > 0.0 && s.is_finite()) != true {
+            return Err(Fail::new(code::USAGE, format!("`{}` is not a speed; use 1, 10, ... or max", args.speed)));
+        }
+        ctx.home.prepare()?;
+        let seconds = args.seconds.or((args.headless && mode == Mode::Demo).then_some(60));
+        Ok(Plan {
+            mode,
+            source,
+            speed: args.speed.clone(),
+            seconds,
+            engine: loaded.engine_config()?,
+            config: loaded.config,
+            symbols_given: args.symbols.is_some(),
+        })
+    }
+}
+
+/// Emulator and daemon.
+struct Market {
+    emulator: Process,
+    daemon: Process,
+    daemon_args: Vec<String>,
+    run_id: String,
+    summary: PathBuf,
+    restarts: u32,
+}
+
+impl Market {
+    fn start(ctx: &Context<'_>, plan: &Plan, stop: &Stop) -> Result<Market, Fail> {
+        let (home, logs) = (&ctx.home, ctx.home.logs());
+        let mut emulator = Process::start("traider-emulator", emulator_command(plan)?, &logs)?;
+        let ready = emulator.ready(READY, stop)?;
+        let url = format!("http://{}", ready["address"].as_str().unwrap_or_default());
+        let symbols = match ready["symbols"].as_array() {
+            Some(own) if !plan.symbols_given => own.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => plan.config.run.symbols.clone(),
+        };
+
+        let run_id = ulid::Ulid::generate().to_string();
+        let engine = home.run().join("engine.json");
+        let json = serde_json::to_vec_pretty(&plan.engine).map_err(Fail::doing("cannot write the engine's settings"))?;
+        write_durably(&engine, &json).map_err(Fail::doing(format!("cannot write `{}`", engine.display())))?;
+        let summary = home.run().join(format!("summary-{run_id}.json"));
+        let clock = if plan.speed == "1" && plan.mode == Mode::Demo { "wall" } else { "source" };
+        let daemon_args: Vec<String> = [
+            ("--home", home.root().display().to_string()),
+            ("--engine-config", engine.display().to_string()),
+            ("--venue-url", url),
+            ("--symbols", symbols.join(",")),
+            ("--mode", plan.mode.name().to_owned()),
+            ("--source", plan.source.clone()),
+            ("--seed", plan.config.run.seed.to_string()),
+            ("--clock", clock.to_owned()),
+            ("--parent-pid", std::process::id().to_string()),
+            ("--summary", summary.display().to_string()),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect();
+        let mut command = Command::new(exec::sibling("traiderd")?);
+        command.args(&daemon_args).args(["--run-id", &run_id]);
+        let daemon = Process::start("traiderd", command, &logs)?;
+        Ok(Market { emulator, daemon, daemon_args, run_id, summary, restarts: 0 })
+    }
+
+    /// Looks after the daemon: a killed one is started again on the same journal. `Some` when the run is over.
+    fn tend(&mut self, ctx: &Context<'_>) -> Result<Option<()>, Fail> {
+        if self.emulator.ended().is_some() && self.daemon.ended().is_none() {
+            return Err(self.emulator.died());
+        }
+        let Some(status) = self.daemon.ended() else { return Ok(None) };
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(Some(())),
+            (None, Some(signal)) if self.restarts < RESTARTS_MAX => {
+                self.restarts += 1;
+                ctx.out.note(&format!("the daemon was killed by signal {signal}; starting it again on run {}", self.run_id));
+                let mut command = Command::new(exec::sibling("traiderd")?);
+                command.args(&self.daemon_args).args(["--run", &self.run_id]);
+                self.daemon = Process::start("traiderd", command, &ctx.home.logs())?;
+                Ok(None)
+            }
+            _ => Err(self.daemon.died()),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.daemon.stop(STOPPING);
+        self.emulator.stop(STOPPING);
+    }
+}
+
+fn emulator_command(plan: &Plan) -> Result<Command, Fail> {
+    let mut command = Command::new(exec::sibling("traider-emulator")?);
+    command
+        .args(["--source", &plan.source, "--speed", &plan.speed])
+        .args(["--quote-balance", &plan.config.demo.quote_balance.to_string()])
+        .args(["--base-balance", &plan.config.demo.base_balance.to_string()])
+        .args(["--queue", &plan.config.demo.queue])
+        .args(["--parent-pid", &std::process::id().to_string()]);
+    if let Some(seconds) = plan.seconds {
+        command.args(["--seconds", &seconds.to_string()]);
+    }
+    Ok(command)
+}
+
+fn headless(ctx: &Context<'_>, market: &mut Market, stop: &Stop) -> Result<u8, Fail> {
+    ctx.out.note(&format!("run {}: paper only, no keys, no network, no real money", market.run_id));
+    while market.tend(ctx)?.is_none() {
+        if stop.asked() {
+            market.stop();
+            return Err(stop.interrupted());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    market.stop();
+    let text = std::fs::read(&market.summary)
+        .map_err(Fail::doing(format!("the daemon left no summary at `{}`", market.summary.display())))?;
+    let mut summary: Value = serde_json::from_slice(&text).map_err(Fail::doing("the daemon's summary is damaged"))?;
+    summary["restarts"] = json!(market.restarts);
+    ctx.out.value(&summary, say_summary);
+    Ok(0)
+}
+
+fn say_summary(v: &Value) {
+    println!("run {}", crate::out::text(&v["run_id"]));
+    for key in ["frames", "book", "orders", "fills", "position", "pnl", "journal", "latency_ns"] {
+        println!("{key:>12}  {}", crate::out::text(&v[key]));
+    }
+    println!("next: traider orders list; traider why ORDER; traider parity");
+}
+
+/// The demo with page, database and worker, until Ctrl-C.
+fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> Result<u8, Fail> {
+    let (home, logs, pid) = (&ctx.home, ctx.home.logs(), std::process::id().to_string());
+    let mut command = Command::new(exec::sibling("traider-dashboard")?);
+    command
+        .arg("--home")
+        .arg(home.root())
+        .args(["--port", &plan.config.dashboard.port.to_string(), "--parent-pid", &pid]);
+    let mut page = Process::start("traider-dashboard", command, &logs)?;
+    let url = page.ready(READY, stop)?["url"].as_str().unwrap_or_default().to_owned();
+    let state = json!({"pid": std::process::id(), "run_id": market.run_id, "dashboard": url, "source": plan.source});
+    let up = home.run().join("up.json");
+    write_durably(&up, state.to_string().as_bytes()).map_err(Fail::doing("cannot write run/up.json"))?;
+    let _gone = Remove(up);
+    ctx.out.note("Paper only: no keys, no network, no real money.");
+    ctx.out.note(&format!("data folder  {}", home.root().display()));
+    ctx.out.note(&format!("dashboard    {url}"));
+
+    let (runtime, cluster) = database(home)?;
+    let mut command = Command::new(exec::sibling("traider-worker")?);
+    command.arg("run").arg("--home").arg(home.root()).args(["--parent-pid", &pid]);
+    let mut worker = Process::start("traider-worker", command, &logs)?;
+    worker.ready(READY, stop)?;
+    ctx.out.note("worker       ready; Ctrl-C stops everything");
+    if ctx.out.json() {
+        ctx.out.value(&state, |_| {});
+    }
+
+    let ended = keep(ctx, &mut market, &mut page, &mut worker, stop);
+    ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
+    market.stop();
+    worker.stop(STOPPING);
+    page.stop(STOPPING);
+    if let Some(cluster) = cluster {
+        runtime.block_on(cluster.stop()).map_err(Fail::doing("the database did not stop"))?;
+    }
+    ended?;
+    if stop.by_ctrl_c() { Err(stop.interrupted()) } else { Ok(0) }
+}
+
+fn keep(
+    ctx: &Context<'_>,
+    market: &mut Market,
+    page: &mut Process,
+    worker: &mut Process,
+    stop: &Stop,
+) -> Result<(), Fail> {
+    let mut over = false;
+    while !stop.asked() {
+        if !over && market.tend(ctx)?.is_some() {
+            over = true;
+            ctx.out.note("the market has ended; page and worker stay until Ctrl-C");
+        }
+        for process in [&mut *page, &mut *worker] {
+            if process.ended().is_some() {
+                return Err(process.died());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Starts or finds the database; the cluster is returned when it is ours to stop.
+pub fn database(home: &Home) -> Result<(tokio::runtime::Runtime, Option<store::embedded::Cluster>), Fail> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Fail::doing("cannot start the runtime"))?;
+    let (_store, cluster) = runtime.block_on(store::Store::open(home)).map_err(crate::runs::store_fail)?;
+    let ours = cluster.filter(|c| c.started_by_us);
+    Ok((runtime, ours))
+}
+
+fn database_possible() -> Result<(), Fail> {
+    if std::env::var_os("DATABASE_URL").is_none() {
+        store::embedded::find_binaries().map_err(crate::runs::store_fail)?;
+    }
+    Ok(())
+}
+
+struct Remove(PathBuf);
+impl Drop for Remove {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// One supervisor per home.
+fn lock(home: &Home) -> Result<File, Fail> {
+    let path = home.run().join("up.lock");
+    let file = File::create(&path).map_err(Fail::doing(format!("cannot write `{}`", path.display())))?;
+    file.try_lock().map_err(|_| {
+        Fail::new(
+            code::CONFLICT,
+            format!(
+                "traider already runs in `{}`; `traider down` stops it, or choose another folder with --home",
+                home.root().display()
+            ),
+        )
+    })?;
+    Ok(file)
+}
+
+/// What runs here, if anything does.
+pub fn running(home: &Home) -> Option<Value> {
+    let text = std::fs::read(home.run().join("up.json")).ok()?;
+    let state: Value = serde_json::from_slice(&text).ok()?;
+    let pid = i32::try_from(state["pid"].as_i64()?).ok()?;
+    alive(pid).then_some(state)
+}
+
+/// `traider up`: the demo in the background.
+pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
+    use std::os::unix::process::CommandExt;
+    if args.headless {
+        return Err(Fail::new(code::USAGE, "`up` has no --headless; use `traider demo --headless`"));
+    }
+    let plan = Plan::make(ctx, args)?;
+    database_possible()?;
+    drop(lock(&ctx.home)?);
+    let log = ctx.home.logs().join("up.log");
+    let file = File::create(&log).map_err(Fail::doing(format!("cannot write `{}`", log.display())))?;
+    let mut command = Command::new(exec::sibling("traider")?);
+    command.arg("demo").arg("--home").arg(ctx.home.root()).args(["--source", &plan.source, "--speed", &plan.speed]);
+    if let Some(file) = &ctx.global.config {
+        command.arg("--config").arg(file);
+    }
+    if let Some(seconds) = plan.seconds {
+        command.args(["--seconds", &seconds.to_string()]);
+    }
+    command.args(["--seed", &plan.config.run.seed.to_string()]);
+    command.args(["--strategies", &plan.config.run.strategies.join(",")]);
+    command.args(["--port", &plan.config.dashboard.port.to_string()]);
+    if plan.symbols_given {
+        command.args(["--symbols", &plan.config.run.symbols.join(",")]);
+    }
+    let errors = file.try_clone().map_err(Fail::doing("cannot write the log"))?;
+    command.stdin(std::process::Stdio::null()).stdout(file).stderr(errors).process_group(0);
+    let mut child = command.spawn().map_err(Fail::doing("cannot start in the background"))?;
+    let stop = Stop::listen()?;
+    let until = std::time::Instant::now() + READY;
+    loop {
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        if let Some(state) = running(&ctx.home).filter(|s| s["pid"] == child.id() && said().contains("worker ")) {
+            ctx.out.value(&state, |v| {
+                println!("up: run {}, page {}", crate::out::text(&v["run_id"]), crate::out::text(&v["dashboard"]));
+            });
+            return Ok(0);
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            let exit = status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(code::FAILURE);
+            return Err(Fail::new(exit, said().trim().trim_start_matches("error: ").to_owned()));
+        }
+        if stop.asked() || std::time::Instant::now() > until {
+            let pid = i32::try_from(child.id()).unwrap_or_default();
+            drop(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM));
+            drop(child.wait());
+            return Err(if stop.asked() {
+                stop.interrupted()
+            } else {
+                Fail::new(code::UNREACHABLE, format!("not up within {READY:?}; see `{}`", log.display()))
+            });
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// `traider down`.
+pub fn down(ctx: &Context<'_>) -> Result<u8, Fail> {
+    let Some(state) = running(&ctx.home) else {
+        ctx.out.value(&json!({"down": true, "was_running": false}), |_| println!("nothing runs here"));
+        return Ok(0);
+    };
+    let pid = i32::try_from(state["pid"].as_i64().unwrap_or_default()).unwrap_or_default();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
+        .map_err(Fail::doing("cannot stop it"))?;
+    let until = std::time::Instant::now() + 4 * STOPPING;
+    while alive(pid) {
+        if std::time::Instant::now() > until {
+            return Err(Fail::plain(format!("process {pid} does not stop; its log is `{}`", ctx.home.logs().display())));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ctx.out.value(&json!({"down": true, "was_running": true}), |_| println!("stopped"));
+    Ok(0)
+}

@@ -1,0 +1,91 @@
+//! The lake, recorded data, reports.
+
+use crate::cli::{Context, DataVerb, LakeVerb, ReportVerb};
+use crate::fail::{Fail, code};
+use crate::trading::array;
+use crate::{exec, out};
+use serde_json::{Value, json};
+
+/// `traider data inspect`.
+pub fn data(ctx: &Context<'_>, verb: &DataVerb) -> Result<u8, Fail> {
+    let DataVerb::Inspect { file } = verb;
+    let (exit, found) = exec::worker(ctx, "inspect", &json!({"file": file}))?;
+    ctx.out.value(&found, |v| {
+        for (key, value) in v.as_object().into_iter().flatten() {
+            println!("{key:>24}  {}", out::text(value));
+        }
+    });
+    Ok(exit)
+}
+
+/// `traider lake ls|sql`.
+pub fn lake(ctx: &Context<'_>, verb: &LakeVerb) -> Result<u8, Fail> {
+    match verb {
+        LakeVerb::Ls { dataset } => {
+            let (exit, listed) = exec::worker(ctx, "lake-ls", &json!({"dataset": dataset}))?;
+            ctx.out.value(&listed, |v| {
+                let columns = [
+                    ("DATASET", "dataset"), ("VENUE", "venue"), ("INSTRUMENT", "instrument"), ("DAY", "day"),
+                    ("ROWS", "rows"), ("BYTES", "bytes"), ("VERSION", "version"),
+                ];
+                out::table(&columns, &["ROWS", "BYTES", "VERSION"], array(&v["partitions"]));
+            });
+            Ok(exit)
+        }
+        LakeVerb::Sql { query } => {
+            let (exit, result) = exec::research_sql(ctx, query)?;
+            ctx.out.value(&result, |v| {
+                let columns: Vec<String> = array(&v["columns"]).iter().map(out::text).collect();
+                let rows: Vec<Value> = array(&v["rows"])
+                    .iter()
+                    .map(|row| columns.iter().cloned().zip(array(row).iter().cloned()).collect::<serde_json::Map<_, _>>())
+                    .map(Value::Object)
+                    .collect();
+                let heads: Vec<(&str, &str)> = columns.iter().map(|c| (c.as_str(), c.as_str())).collect();
+                out::table(&heads, &[], &rows);
+            });
+            Ok(exit)
+        }
+    }
+}
+
+/// `traider report show`.
+pub fn report(ctx: &Context<'_>, verb: &ReportVerb) -> Result<u8, Fail> {
+    let ReportVerb::Show { day } = verb;
+    let day = match day {
+        Some(day) => day.clone(),
+        None => newest(ctx)?,
+    };
+    let dir = ctx.home.reports().join(format!("day={day}"));
+    let text = std::fs::read(dir.join("report.json")).map_err(|_| {
+        Fail::plain(format!(
+            "there is no report for {day} in `{}`; `traider run start daily --partition {day} --wait` makes one",
+            ctx.home.reports().display()
+        ))
+    })?;
+    let report: Value = serde_json::from_slice(&text)
+        .map_err(|e| Fail::new(code::VERIFICATION, format!("the report of {day} is damaged: {e}; run the day again")))?;
+    ctx.out.value(&report, |v| {
+        println!("{day}  {}  {}", out::text(&v["state"]), dir.join("report.html").display());
+        for section in ["header", "money", "orders", "risk", "execution", "compliance"] {
+            if let Some(map) = v[section].as_object() {
+                println!("\n{section}");
+                for (key, value) in map.iter().filter(|(_, value)| !value.is_array() && !value.is_object()) {
+                    println!("{key:>24}  {}", out::text(value));
+                }
+            }
+        }
+    });
+    Ok(0)
+}
+
+fn newest(ctx: &Context<'_>) -> Result<String, Fail> {
+    let days = std::fs::read_dir(ctx.home.reports()).ok().into_iter().flatten().flatten();
+    let mut days: Vec<String> = days
+        .filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_prefix("day=")).map(str::to_owned))
+        .collect();
+    days.sort();
+    days.pop().ok_or_else(|| {
+        Fail::plain("there is no report yet; `traider run start daily --partition DAY --wait` makes one")
+    })
+}

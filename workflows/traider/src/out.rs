@@ -1,0 +1,97 @@
+//! What a command says: data on stdout (one JSON object with `--json`), everything else on stderr.
+
+use crate::cli::Global;
+use crate::fail::Fail;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde_json::Value;
+use std::io::IsTerminal;
+
+/// The command's voice.
+#[derive(Debug)]
+pub struct Out {
+    json: bool,
+    quiet: bool,
+    colour: bool,
+}
+
+impl Out {
+    /// A voice for these flags, the environment and the terminal.
+    pub fn new(global: &Global) -> Self {
+        let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0");
+        let forbidden = global.no_color
+            || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            colour: forced || (!forbidden && std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// True when one JSON object is wanted.
+    pub const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the result: as JSON, or as `human` prints it.
+    pub fn value(&self, value: &Value, human: impl FnOnce(&Value)) {
+        if self.json {
+            println!("{value:#}");
+        } else {
+            human(value);
+        }
+    }
+
+    /// Progress and remarks, on stderr.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// The failure, on stderr.
+    pub fn error(&self, fail: &Fail) {
+        if self.json {
+            let error = serde_json::json!({"error": {"exit_code": fail.code, "message": fail.message}});
+            eprintln!("{error}");
+        } else if self.colour {
+            eprintln!("\x1b[1;31merror:\x1b[0m {}", fail.message);
+        } else {
+            eprintln!("error: {}", fail.message);
+        }
+    }
+}
+
+/// A plain table; columns named in `right` are right-aligned. Cells are `row[column]`.
+pub fn table(columns: &[(&str, &str)], right: &[&str], rows: &[Value]) {
+    if rows.is_empty() {
+        println!("(none)");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(columns.iter().map(|(title, _)| Cell::new(title)));
+    for row in rows {
+        table.add_row(columns.iter().map(|(title, key)| {
+            let cell = Cell::new(text(&row[*key]));
+            if right.contains(title) { cell.set_alignment(CellAlignment::Right) } else { cell }
+        }));
+    }
+    println!("{table}");
+}
+
+/// A JSON value as a person reads it.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Nanoseconds since 1970 as RFC 3339 UTC with milliseconds.
+pub fn time(ns: &Value) -> String {
+    ns.as_i64()
+        .and_then(|ns| jiff::Timestamp::from_nanosecond(i128::from(ns)).ok())
+        .map_or_else(|| "-".to_owned(), |t| format!("{t:.3}"))
+}

@@ -1,0 +1,172 @@
+//! Keeping child processes: start them with a ready line, notice their end, stop them in order, leave none behind.
+//!
+//! Each child gets its own process group, so that Ctrl-C in the terminal reaches only this process, which then stops
+//! the children one by one; and it is told our pid, so that it ends by itself should we be killed.
+
+use crate::fail::{Fail, code};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// True while a process with this pid exists.
+pub fn alive(pid: i32) -> bool {
+    pid > 0 && kill(Pid::from_raw(pid), None).is_ok()
+}
+
+/// Set once Ctrl-C or a stop signal came; holds which.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Stop {
+    /// Listens for SIGINT, SIGTERM and SIGHUP from now on.
+    pub fn listen() -> Result<Stop, Fail> {
+        let stop = Stop { asked: Arc::default(), signal: Arc::default() };
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            signal_hook::flag::register_usize(signal, Arc::clone(&stop.signal), number)
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop.asked)))
+                .map_err(Fail::doing("cannot listen for Ctrl-C"))?;
+        }
+        Ok(stop)
+    }
+    /// True once a stop was asked for.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+    /// The failure to end with: interrupted by Ctrl-C.
+    pub fn interrupted(&self) -> Fail {
+        Fail::new(code::INTERRUPTED, "interrupted; everything was stopped")
+    }
+    /// True when it was Ctrl-C rather than an orderly stop.
+    pub fn by_ctrl_c(&self) -> bool {
+        self.signal.load(Ordering::SeqCst) == usize::try_from(signal_hook::consts::SIGINT).unwrap_or_default()
+    }
+}
+
+/// A running child.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    stdout: Receiver<String>,
+    log: std::path::PathBuf,
+}
+
+impl Process {
+    /// Starts `command` as `name`; stderr goes to `<logs>/<name>.log`, stdout is read line by line.
+    pub fn start(name: &'static str, mut command: Command, logs: &Path) -> Result<Process, Fail> {
+        let log = logs.join(format!("{name}.log"));
+        let file = File::create(&log).map_err(Fail::doing(format!("cannot write the log `{}`", log.display())))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .map_err(Fail::doing(format!("cannot start {name}")))?;
+        let (send, stdout) = mpsc::channel();
+        if let Some(pipe) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    if send.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Ok(Process { name, child, stdout, log })
+    }
+
+    /// Waits for the first line of stdout, which must be a JSON object.
+    pub fn ready(&mut self, limit: Duration, stop: &Stop) -> Result<Value, Fail> {
+        let until = Instant::now() + limit;
+        loop {
+            if stop.asked() {
+                return Err(stop.interrupted());
+            }
+            match self.stdout.recv_timeout(Duration::from_millis(50)) {
+                Ok(line) => {
+                    return serde_json::from_str(&line)
+                        .map_err(|_| Fail::plain(format!("{} said `{line}` instead of being ready", self.name)));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.died()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() > until => {
+                    return Err(Fail::new(
+                        code::UNREACHABLE,
+                        format!("{} was not ready within {limit:?}; its log is `{}`", self.name, self.log.display()),
+                    ));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Why it ended: its own last words and its exit code.
+    pub fn died(&mut self) -> Fail {
+        let status = self.child.wait();
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        let errors: Vec<&str> = lines.iter().copied().filter(|l| l.starts_with("error:")).collect();
+        let words = if errors.is_empty() { lines[lines.len().saturating_sub(3)..].join("\n") } else { errors.join("\n") };
+        let words = words.trim_start_matches("error: ");
+        let exit = status.as_ref().ok().and_then(ExitStatus::code).and_then(|c| u8::try_from(c).ok());
+        let ended = status.map_or_else(|e| e.to_string(), |s| s.to_string());
+        let message = if words.is_empty() {
+            format!("{} ended with {ended}; its log is `{}`", self.name, self.log.display())
+        } else {
+            words.to_owned()
+        };
+        Fail::new(exit.filter(|c| *c != 0).unwrap_or(code::FAILURE), message)
+    }
+
+    /// The next line of stdout, if one is there.
+    pub fn line(&self) -> Option<String> {
+        self.stdout.try_recv().ok()
+    }
+
+    /// How it ended, or `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, waits up to `limit`, then kills it.
+    pub fn stop(&mut self, limit: Duration) {
+        if self.ended().is_some() {
+            return;
+        }
+        let group = i32::try_from(self.child.id()).unwrap_or_default();
+        // Both calls fail only when the process is gone already, which is what is wanted.
+        drop(kill(Pid::from_raw(group), Signal::SIGTERM));
+        let until = Instant::now() + limit;
+        while self.ended().is_none() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if self.ended().is_none() {
+            drop(kill(Pid::from_raw(-group), Signal::SIGKILL));
+            drop(self.child.wait());
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop(Duration::from_secs(5));
+    }
+}
