@@ -48,9 +48,13 @@ impl TestHome {
     }
     /// `traider` in this home with these arguments, in the words of a command line.
     pub fn command(&self, arguments: &str) -> Command {
+        self.command_args(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+    /// The same with each argument by itself.
+    pub fn command_args(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(bin_dir().join("traider"));
         command
-            .args(arguments.split_whitespace())
+            .args(arguments)
             .arg("--home")
             .arg(self.path())
             .env("TRAIDER_PG_FAST", "1")
@@ -65,7 +69,14 @@ impl TestHome {
     /// Runs it with `--json`, demands this exit code and returns the object.
     #[track_caller]
     pub fn json(&self, arguments: &str, exit: i32) -> Value {
-        let output = self.run(&format!("{arguments} --json"));
+        self.json_args(&arguments.split_whitespace().collect::<Vec<_>>(), exit)
+    }
+    /// The same with each argument by itself.
+    #[track_caller]
+    pub fn json_args(&self, arguments: &[&str], exit: i32) -> Value {
+        let mut command = self.command_args(arguments);
+        let output = command.arg("--json").output().expect("traider is built: `cargo build --workspace`");
+        let arguments = arguments.join(" ");
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(exit), "traider {arguments}\nstdout: {stdout}\nstderr: {stderr}");
         serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("traider {arguments}: {e}\n{stdout}\n{stderr}"))

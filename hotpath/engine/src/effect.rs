@@ -3,8 +3,10 @@
 //! Effects are hashed in order into the run's effects hash; the journal keeps the running hash, so a replay proves
 //! itself record by record.
 
+pub use crate::features::FeatureValue;
+
 use crate::risk;
-use domain::codec::Wire;
+use domain::ExecEvent;
 use domain::event::Note;
 use domain::order::Fill;
 use domain::{ClientOrderId, InstrumentId, Lots, OrderRequest, OrderState, Position, Side, StrategyId, TickLots, Ticks};
@@ -37,15 +39,6 @@ pub enum Effect {
     },
     /// Note this.
     Audit(AuditRecord),
-}
-
-/// A number that went into a decision. The name is the feature's id, `family.name(params)@resolution`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FeatureValue {
-    /// Feature id.
-    pub id: &'static str,
-    /// Its value; `None` while it warms up. Hashed by its bits.
-    pub value: Option<f64>,
 }
 
 /// What was decided or found, and from what.
@@ -141,6 +134,13 @@ pub enum AuditRecord {
         position: Position,
         /// Profit this fill realised, before its fee (average cost), in tick·lots.
         realized: TickLots,
+    },
+    /// News of an order this run does not know; nothing could be booked.
+    Stranger {
+        /// The order it names.
+        id: ClientOrderId,
+        /// The news.
+        news: ExecEvent,
     },
     /// Entries stopped or allowed again.
     Halt {

@@ -106,8 +106,11 @@ impl Book {
         }
     }
 
-    /// Replaces the book and applies the deltas that waited for it.
+    /// Replaces the book and applies the deltas that waited for it. A snapshot older than the book is ignored.
     pub fn on_snapshot(&mut self, snapshot: &BookSnapshot) {
+        if self.live && snapshot.last_id < self.last_id {
+            return;
+        }
         for (side, levels) in [(Side::Buy, &snapshot.bids), (Side::Sell, &snapshot.asks)] {
             let half = self.half_mut(side);
             half.levels = levels.iter().filter(|l| !l.qty.is_zero()).map(|l| (l.price, l.qty)).collect();

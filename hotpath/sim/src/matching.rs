@@ -126,7 +126,7 @@ impl SimVenue {
         let Some(order) = self.orders.get(&venue_id).copied() else { return };
         let (instrument, side) = (order.request.instrument, order.request.side);
         let own = self.resting(instrument, side.opposite());
-        let mut expire = |venue: &mut SimVenue, out: &mut Vec<SimOutput>, in_the_way: &dyn Fn(Ticks) -> bool| {
+        let expire = |venue: &mut SimVenue, out: &mut Vec<SimOutput>, in_the_way: &dyn Fn(Ticks) -> bool| {
             for other in own.iter().filter(|o| in_the_way(o.request.price)) {
                 if venue.orders.get(&other.venue_id).is_some_and(|o| o.status.is_open()) {
                     venue.close(ts_ns, other.venue_id, SimStatus::ExpiredInMatch, ExecEvent::Expired, out);

@@ -55,24 +55,36 @@ fn scan(group: &Group, paths: &[PathBuf]) -> PolarsResult<LazyFrame> {
         .iter()
         .map(|p| PlRefPath::try_from_path(&std::path::absolute(p)?))
         .collect::<PolarsResult<Vec<_>>>()?;
-    // The day is read off the path, as text; what stands before it is the same for the whole group.
-    let day_at = paths.first().and_then(|p| p.as_str().find("day=")).unwrap_or(0);
-    let day = Schema::from_iter([Field::new("day".into(), DataType::String)]);
+    // venue, instrument and day are read off the path, as text. A folder above the lake that looks like a partition
+    // (`x=y`) must be declared too and is dropped again.
+    let keys = paths.first().map(|p| keys_of(p.as_str())).unwrap_or_default();
+    let hive = Schema::from_iter(keys.iter().map(|key| Field::new(key.as_str().into(), DataType::String)));
     let args = ScanArgsParquet {
         hive_options: HiveOptions {
-            enabled: Some(true),
-            hive_start_idx: day_at,
-            schema: Some(Arc::new(day)),
+            schema: Some(Arc::new(hive)),
             try_parse_dates: false,
+            ..HiveOptions::new_enabled()
         },
         glob: false,
         ..ScanArgsParquet::default()
     };
-    let mut columns =
-        vec![lit(group.venue.clone()).alias("venue"), lit(group.instrument.clone()).alias("instrument")];
+    let mut columns = Vec::new();
     for (column, &scale) in &group.scales {
         let unit = lit(10f64.powi(i32::from(scale)));
         columns.push((col(column.as_str()).cast(DataType::Float64) / unit).alias(format!("{column}_f64")));
     }
-    Ok(LazyFrame::scan_parquet_files(paths.into(), args)?.with_columns(columns))
+    let strangers: Vec<_> = keys.iter().filter(|k| !["venue", "instrument", "day"].contains(&k.as_str())).collect();
+    let strangers = by_name(strangers.into_iter().map(String::as_str), true, false);
+    Ok(LazyFrame::scan_parquet_files(paths.into(), args)?.drop(strangers).with_columns(columns))
+}
+
+/// The keys of the `key=value` folders of a path, each once.
+fn keys_of(path: &str) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for (key, _) in path.split('/').filter_map(|part| part.split_once('=')) {
+        if !keys.iter().any(|k| k == key) {
+            keys.push(key.to_owned());
+        }
+    }
+    keys
 }

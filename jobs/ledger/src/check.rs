@@ -123,7 +123,7 @@ impl Books {
 
     fn fill(&mut self, fill: &FillFact) -> Result<(), AmountError> {
         let entry = book::of_fill(&self.portfolio, fill)?;
-        for movement in self.movements(fill, &entry.id)? {
+        for movement in movements(&self.portfolio, fill, &entry.id)? {
             if let Some(assumed) = self.lots.apply(&movement)? {
                 self.assume(fill, &assumed)?;
             }
@@ -136,34 +136,6 @@ impl Books {
             add(&mut self.positions, (&fill.venue, &fill.fee_asset), fee.negated())?;
         }
         self.book(entry)
-    }
-
-    /// What a fill does to lots; see the table of fees in [`crate::lots`].
-    fn movements(&self, fill: &FillFact, id: &str) -> Result<Vec<Movement>, AmountError> {
-        let fee = Amount::from_decimal(fill.fee_amount)?;
-        let none = Amount::ZERO;
-        let (in_quote, in_base) = match () {
-            () if fill.fee_asset == fill.quote => (fee, none),
-            () if fill.fee_asset == fill.base => (none, fee),
-            () => (none, none),
-        };
-        let (qty, value) = (Amount::from_decimal(fill.qty)?, Amount::product(fill.price, fill.qty)?);
-        let change = match fill.side {
-            Side::Buy => Change::Acquire { qty: qty.minus(in_base)?, cost: value.plus(in_quote)? },
-            Side::Sell => Change::Dispose { qty: qty.plus(in_base)?, proceeds: value.minus(in_quote)? },
-        };
-        let at = |queue, id: String, change| Movement { queue, ts_ns: book::fill_time(fill), seq: fill.seq, id, change };
-        let mut movements = vec![at(self.queue(&fill.venue, &fill.base, &fill.quote), id.to_owned(), change)];
-        if fill.fee_asset != fill.quote && fill.fee_asset != fill.base && !fee.is_zero() {
-            let queue = self.queue(&fill.venue, &fill.fee_asset, &fill.quote);
-            let change = if fee.is_positive() {
-                Change::Dispose { qty: fee, proceeds: none }
-            } else {
-                Change::Acquire { qty: fee.negated(), cost: none }
-            };
-            movements.push(at(queue, book::fact_id(&["fee", id]), change));
-        }
-        Ok(movements)
     }
 
     /// Books what a fill proved to have been held before: an opening balance of exactly that.
@@ -190,12 +162,7 @@ impl Books {
     }
 
     fn queue(&self, venue: &str, asset: &str, currency: &str) -> Queue {
-        Queue {
-            portfolio: self.portfolio.clone(),
-            venue: venue.to_owned(),
-            asset: asset.to_owned(),
-            currency: currency.to_owned(),
-        }
+        queue(&self.portfolio, venue, asset, currency)
     }
 
     /// The invariants that a fill touches.
@@ -257,6 +224,39 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// What a fill does to lots; see the table of fees in [`crate::lots`].
+pub(crate) fn movements(portfolio: &str, fill: &FillFact, id: &str) -> Result<Vec<Movement>, AmountError> {
+    let fee = Amount::from_decimal(fill.fee_amount)?;
+    let none = Amount::ZERO;
+    let (in_quote, in_base) = match () {
+        () if fill.fee_asset == fill.quote => (fee, none),
+        () if fill.fee_asset == fill.base => (none, fee),
+        () => (none, none),
+    };
+    let (qty, value) = (Amount::from_decimal(fill.qty)?, Amount::product(fill.price, fill.qty)?);
+    let change = match fill.side {
+        Side::Buy => Change::Acquire { qty: qty.minus(in_base)?, cost: value.plus(in_quote)? },
+        Side::Sell => Change::Dispose { qty: qty.plus(in_base)?, proceeds: value.minus(in_quote)? },
+    };
+    let at = |queue, id: String, change| Movement { queue, ts_ns: book::fill_time(fill), seq: fill.seq, id, change };
+    let mut movements = vec![at(queue(portfolio, &fill.venue, &fill.base, &fill.quote), id.to_owned(), change)];
+    if fill.fee_asset != fill.quote && fill.fee_asset != fill.base && !fee.is_zero() {
+        let fees = queue(portfolio, &fill.venue, &fill.fee_asset, &fill.quote);
+        let change = if fee.is_positive() {
+            Change::Dispose { qty: fee, proceeds: none }
+        } else {
+            Change::Acquire { qty: fee.negated(), cost: none }
+        };
+        movements.push(at(fees, book::fact_id(&["fee", id]), change));
+    }
+    Ok(movements)
+}
+
+fn queue(portfolio: &str, venue: &str, asset: &str, currency: &str) -> Queue {
+    let text = str::to_owned;
+    Queue { portfolio: text(portfolio), venue: text(venue), asset: text(asset), currency: text(currency) }
 }
 
 fn add(map: &mut BTreeMap<(String, String), Amount>, key: (&str, &str), amount: Amount) -> Result<(), AmountError> {

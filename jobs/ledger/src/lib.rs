@@ -16,6 +16,8 @@ pub mod amount;
 pub mod book;
 pub mod check;
 pub mod lots;
+pub mod project;
+mod rows;
 
 pub use amount::Amount;
 pub use check::{Books, LedgerError};

@@ -96,8 +96,7 @@ impl Store {
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
         let options = options
-            .application_name(&format!("traider-{}", std::process::id()))
-            .log_slow_statements(tracing::log::LevelFilter::Debug, Duration::from_secs(5));
+            .application_name(&format!("traider-{}", std::process::id()));
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_WAIT)

@@ -6,6 +6,7 @@
 use crate::cli::{Context, DemoArgs};
 use crate::fail::{Fail, code};
 use crate::supervise::{Process, Stop, alive};
+use crate::runs::Database;
 use crate::{config, exec};
 use serde_json::{Value, json};
 use settings::home::write_durably;
@@ -26,7 +27,7 @@ pub fn demo(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
     let plan = Plan::make(ctx, args)?;
     if !args.headless {
         // Said before anything is started, so that nothing half-runs.
-        database_possible()?;
+        database_possible(&ctx.home)?;
     }
     let _lock = lock(&ctx.home)?;
     let stop = Stop::listen()?;
@@ -80,6 +81,7 @@ impl Plan {
 /// Emulator and daemon.
 struct Market {
     emulator: Process,
+    address: String,
     daemon: Process,
     daemon_args: Vec<String>,
     run_id: String,
@@ -92,7 +94,8 @@ impl Market {
         let (home, logs) = (&ctx.home, ctx.home.logs());
         let mut emulator = Process::start("traider-emulator", emulator_command(plan)?, &logs)?;
         let ready = emulator.ready(READY, stop)?;
-        let url = format!("http://{}", ready["address"].as_str().unwrap_or_default());
+        let address = ready["address"].as_str().unwrap_or_default().to_owned();
+        let url = format!("http://{address}");
         let symbols = match ready["symbols"].as_array() {
             Some(own) if !plan.symbols_given => own.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => plan.config.run.symbols.clone(),
@@ -122,7 +125,7 @@ impl Market {
         let mut command = Command::new(exec::sibling("traiderd")?);
         command.args(&daemon_args).args(["--run-id", &run_id]);
         let daemon = Process::start("traiderd", command, &logs)?;
-        Ok(Market { emulator, daemon, daemon_args, run_id, summary, restarts: 0 })
+        Ok(Market { emulator, address, daemon, daemon_args, run_id, summary, restarts: 0 })
     }
 
     /// Looks after the daemon: a killed one is started again on the same journal. `Some` when the run is over.
@@ -145,10 +148,30 @@ impl Market {
         }
     }
 
+    /// What the emulated venue itself says of orders, fills and balances.
+    fn venue(&self) -> Result<Value, Fail> {
+        let body = http_get(&self.address, "/emulator/status")
+            .map_err(Fail::doing("the emulated venue does not say what it booked"))?;
+        let status: Value = serde_json::from_slice(&body).map_err(Fail::doing("the emulated venue's status"))?;
+        Ok(status["account"].clone())
+    }
+
     fn stop(&mut self) {
         self.daemon.stop(STOPPING);
         self.emulator.stop(STOPPING);
     }
+}
+
+/// One request, one answer, on loopback.
+fn http_get(address: &str, path: &str) -> std::io::Result<Vec<u8>> {
+    use std::io::{Error, Read, Write};
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let head = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(|| Error::other("no answer"))?;
+    Ok(answer.split_off(head + 4))
 }
 
 fn emulator_command(plan: &Plan) -> Result<Command, Fail> {
@@ -174,11 +197,14 @@ fn headless(ctx: &Context<'_>, market: &mut Market, stop: &Stop) -> Result<u8, F
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+    let venue = market.venue();
     market.stop();
     let text = std::fs::read(&market.summary)
         .map_err(Fail::doing(format!("the daemon left no summary at `{}`", market.summary.display())))?;
     let mut summary: Value = serde_json::from_slice(&text).map_err(Fail::doing("the daemon's summary is damaged"))?;
     summary["restarts"] = json!(market.restarts);
+    // The venue's own books, for comparison with ours.
+    summary["venue"] = venue?;
     ctx.out.value(&summary, say_summary);
     Ok(0)
 }
@@ -209,7 +235,7 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     ctx.out.note(&format!("data folder  {}", home.root().display()));
     ctx.out.note(&format!("dashboard    {url}"));
 
-    let (runtime, cluster) = database(home)?;
+    let database = Database::open(home)?;
     let mut command = Command::new(exec::sibling("traider-worker")?);
     command.arg("run").arg("--home").arg(home.root()).args(["--parent-pid", &pid]);
     let mut worker = Process::start("traider-worker", command, &logs)?;
@@ -224,9 +250,7 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     market.stop();
     worker.stop(STOPPING);
     page.stop(STOPPING);
-    if let Some(cluster) = cluster {
-        runtime.block_on(cluster.stop()).map_err(Fail::doing("the database did not stop"))?;
-    }
+    database.close()?;
     ended?;
     if stop.by_ctrl_c() { Err(stop.interrupted()) } else { Ok(0) }
 }
@@ -254,20 +278,9 @@ fn keep(
     Ok(())
 }
 
-/// Starts or finds the database; the cluster is returned when it is ours to stop.
-pub fn database(home: &Home) -> Result<(tokio::runtime::Runtime, Option<store::embedded::Cluster>), Fail> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Fail::doing("cannot start the runtime"))?;
-    let (_store, cluster) = runtime.block_on(store::Store::open(home)).map_err(crate::runs::store_fail)?;
-    let ours = cluster.filter(|c| c.started_by_us);
-    Ok((runtime, ours))
-}
-
-fn database_possible() -> Result<(), Fail> {
+fn database_possible(home: &Home) -> Result<(), Fail> {
     if std::env::var_os("DATABASE_URL").is_none() {
-        store::embedded::find_binaries().map_err(crate::runs::store_fail)?;
+        store::embedded::find_programs(home).map_err(crate::runs::store_fail)?;
     }
     Ok(())
 }
@@ -311,7 +324,7 @@ pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
         return Err(Fail::new(code::USAGE, "`up` has no --headless; use `traider demo --headless`"));
     }
     let plan = Plan::make(ctx, args)?;
-    database_possible()?;
+    database_possible(&ctx.home)?;
     drop(lock(&ctx.home)?);
     let log = ctx.home.logs().join("up.log");
     let file = File::create(&log).map_err(Fail::doing(format!("cannot write `{}`", log.display())))?;

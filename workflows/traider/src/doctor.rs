@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Runs the verb. Exit code 0 when nothing is wrong, 1 otherwise.
 pub fn doctor(ctx: &Context<'_>) -> Result<u8, Fail> {
-    let checks = [home(ctx), fsync(ctx), settings(ctx), postgres(), binaries()];
+    let checks = [home(ctx), fsync(ctx), settings(ctx), postgres(ctx), binaries()];
     let ok = checks.iter().all(|c| c["ok"] == true);
     ctx.out.value(&json!({"ok": ok, "checks": checks}), |v| {
         for check in array(&v["checks"]) {
@@ -73,12 +73,12 @@ fn settings(ctx: &Context<'_>) -> Value {
     check("settings", result)
 }
 
-fn postgres() -> Value {
+fn postgres(ctx: &Context<'_>) -> Value {
     if std::env::var_os("DATABASE_URL").is_some() {
         return check("postgres", Ok("DATABASE_URL is set; that database is used".to_owned()));
     }
-    let result = store::embedded::find_binaries()
-        .map(|found| format!("version {} in `{}`", found.version, found.dir.display()))
+    let result = store::embedded::find_programs(&ctx.home)
+        .map(|dir| format!("found in `{}`", dir.display()))
         .map_err(|e| (e.to_string(), "`make setup` installs it".to_owned()));
     check("postgres", result)
 }

@@ -72,6 +72,11 @@ impl Common {
         self.ofi.update(bid, ask)
     }
 
+    /// Trades that came too late for their bar, all lengths.
+    pub const fn late(&self) -> u64 {
+        self.bars_1s.late() + self.bars_1m.late()
+    }
+
     /// The book is not to be believed any more: the next top starts anew.
     pub fn on_book_lost(&mut self) {
         self.ofi.reset();

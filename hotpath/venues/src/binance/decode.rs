@@ -7,6 +7,7 @@
 
 use super::{DecodeError, SymbolTable, ms_to_ns};
 use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
+use domain::num::{Decimal, NumError};
 use domain::{Event, Instrument, Lots, Side, Ticks};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -170,7 +171,7 @@ fn trade(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
         ts_venue_ns: ms_to_ns(m.trade_ms),
         trade_id: m.t,
         price: price(m.p, i, WHAT)?,
-        qty: qty(m.q, i, WHAT)?,
+        qty: public_qty(m.q, i, WHAT)?,
         aggressor: if m.m { Side::Sell } else { Side::Buy },
     })))
 }
@@ -198,8 +199,8 @@ fn book_ticker(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
         instrument: i.id,
         ts_venue_ns: 0,
         update_id: m.u,
-        bid: Level { price: price(m.b, i, WHAT)?, qty: qty(m.bid_qty, i, WHAT)? },
-        ask: Level { price: price(m.a, i, WHAT)?, qty: qty(m.ask_qty, i, WHAT)? },
+        bid: Level { price: price(m.b, i, WHAT)?, qty: public_qty(m.bid_qty, i, WHAT)? },
+        ask: Level { price: price(m.a, i, WHAT)?, qty: public_qty(m.ask_qty, i, WHAT)? },
     })))
 }
 
@@ -230,7 +231,7 @@ pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, Dec
 }
 
 fn levels(raw: &[RawLevel<'_>], i: &Instrument, what: &'static str) -> Result<Vec<Level>, DecodeError> {
-    raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: qty(q, i, what)? })).collect()
+    raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: public_qty(q, i, what)? })).collect()
 }
 
 /// A price in text as whole ticks of `i`.
@@ -238,11 +239,30 @@ pub(crate) fn price(text: &str, i: &Instrument, what: &'static str) -> Result<Ti
     i.tick.count(text).map(Ticks::new).map_err(DecodeError::number(what, &i.symbol, "price"))
 }
 
-/// A size in text as whole lots of `i`.
+/// A size in the public book or tape. Orders from before a rule change rest there with finer sizes than the rules in
+/// force allow (2024-08-08: `25.42618900` BTC at 200000 under a step of 0.00001); they are cut to whole lots, but what
+/// is there is never cut to nothing, because zero removes a level.
+fn public_qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
+    match i.lot.count(text) {
+        Err(NumError::OffStep { .. }) => {}
+        Ok(_) | Err(_) => return qty(text, i, what),
+    }
+    let lots = || {
+        let size = Decimal::parse(text).ok()?;
+        // Both as whole numbers of the finer of the two scales.
+        let scale = size.scale.max(i.lot.scale);
+        let lot = Decimal::new(i128::from(i.lot.units), i.lot.scale).at_scale(scale)?;
+        let lots = size.at_scale(scale).filter(|n| *n > 0)? / lot;
+        u64::try_from(lots.max(1)).ok()
+    };
+    lots().map(Lots::new).ok_or_else(|| DecodeError::number(what, &i.symbol, "quantity")(NumError::Overflow(text.to_owned())))
+}
+
+/// A size of ours in text as whole lots of `i`.
 pub(crate) fn qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
     i.lot
         .count(text)
-        .and_then(|n| u64::try_from(n).map_err(|_| domain::num::NumError::Syntax(text.to_owned())))
+        .and_then(|n| u64::try_from(n).map_err(|_| NumError::Syntax(text.to_owned())))
         .map(Lots::new)
         .map_err(DecodeError::number(what, &i.symbol, "quantity"))
 }
@@ -312,6 +332,15 @@ mod tests {
         assert_eq!(body(r#"{"code":2,"msg":"Invalid request"}"#), Body::Reply(Some("Invalid request".to_owned())));
         assert_eq!(body(r#"{"e":"serverShutdown","E":1}"#), Body::Shutdown);
         assert_eq!(body(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#), Body::Shutdown);
+    }
+
+    #[test]
+    fn sizes_finer_than_the_rules_are_cut_to_whole_lots_but_never_to_nothing() {
+        let of = |text: &str| public_qty(text, &btcusdt(), "test").map(Lots::get);
+        assert_eq!(of("25.42618900").unwrap(), 2_542_618);
+        assert_eq!(of("0.00000300").unwrap(), 1);
+        assert_eq!(of("0.00000000").unwrap(), 0);
+        assert!(of("-0.000003").is_err() && of("1e-7").is_err());
     }
 
     #[test]

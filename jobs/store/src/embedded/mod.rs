@@ -134,6 +134,15 @@ impl Cluster {
     }
 }
 
+/// Folder of the Postgres programs that would be used for `home`. Starts nothing.
+///
+/// # Errors
+/// [`StoreError::NoPostgres`] with what to install.
+pub fn find_programs(home: &Home) -> Result<PathBuf, StoreError> {
+    let site = Site::of(home)?;
+    Programs::find(made_by(&site)?).map(|found| found.bin().to_path_buf())
+}
+
 /// Major version of the programs that made the cluster, if there is one.
 fn made_by(site: &Site) -> Result<Option<u32>, StoreError> {
     let path = site.data().join("PG_VERSION");

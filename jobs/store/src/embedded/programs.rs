@@ -22,6 +22,9 @@ impl Programs {
         choose(candidates(), wanted)
     }
 
+    pub(super) fn bin(&self) -> &Path {
+        &self.bin
+    }
     pub(super) fn initdb(&self) -> PathBuf {
         self.bin.join("initdb")
     }
@@ -49,6 +52,21 @@ fn choose(found: BTreeSet<(u32, PathBuf)>, wanted: Option<u32>) -> Result<Progra
 
 /// Every folder that holds both programs, with the major version they report.
 fn candidates() -> BTreeSet<(u32, PathBuf)> {
+    folders()
+        .into_iter()
+        // A link on the PATH does not have the server's other programs beside it.
+        .filter_map(|dir| fs::canonicalize(dir.join("pg_ctl")).ok())
+        .filter_map(|program| program.parent().map(Path::to_path_buf))
+        .filter(|dir| dir.join("initdb").exists() && dir.join("postgres").exists())
+        .filter_map(|dir| Some((version(&dir)?, dir)))
+        .collect()
+}
+
+/// Where to look: only in `TRAIDER_PG_BIN` when that is set, else wherever Postgres is usually put.
+fn folders() -> Vec<PathBuf> {
+    if let Some(only) = std::env::var_os("TRAIDER_PG_BIN").filter(|v| !v.is_empty()) {
+        return vec![PathBuf::from(only)];
+    }
     let mut dirs: Vec<PathBuf> =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     dirs.extend(below("/usr/lib/postgresql", ""));
@@ -56,13 +74,7 @@ fn candidates() -> BTreeSet<(u32, PathBuf)> {
     dirs.extend(below("/usr/local/opt", "postgresql"));
     dirs.extend(below("/usr", "pgsql-"));
     dirs.push(PathBuf::from("/usr/local/pgsql/bin"));
-    dirs.into_iter()
-        // A link on the PATH does not have the server's other programs beside it.
-        .filter_map(|dir| fs::canonicalize(dir.join("pg_ctl")).ok())
-        .filter_map(|program| program.parent().map(Path::to_path_buf))
-        .filter(|dir| dir.join("initdb").exists() && dir.join("postgres").exists())
-        .filter_map(|dir| Some((version(&dir)?, dir)))
-        .collect()
+    dirs
 }
 
 /// `<root>/<name>/bin` for every name with that start.

@@ -1,0 +1,133 @@
+//! Sessions, connections, the operator, and the stopping of entries.
+
+use super::Engine;
+use super::market::find;
+use crate::effect::{AuditRecord, Effect};
+use crate::risk;
+use domain::event::{Channel, Link, Note, OperatorCommand, Session, note};
+use domain::{Asset, ClientOrderId, InstrumentId, Side};
+
+/// What allows or forbids new orders.
+#[derive(Clone, Debug)]
+pub(super) struct Control {
+    pub(super) session: Option<Session>,
+    sequence: u32,
+    /// Why entries are stopped, if they are.
+    pub(super) halt: Option<Note>,
+    /// Entries are stopped by a loss until the operator resumes.
+    pub(super) loss_halted: bool,
+    /// Orders can be sent. Until somebody says otherwise they can: a backtest has no connections.
+    pub(super) orders_up: bool,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { session: None, sequence: 0, halt: None, loss_halted: false, orders_up: true }
+    }
+}
+
+impl Control {
+    /// True while entries are stopped for another reason than a loss. Before the first session nothing may be sent.
+    pub(super) const fn is_halted(&self) -> bool {
+        self.halt.is_some() || self.session.is_none()
+    }
+
+    /// The next order id; used up whether or not the order is sent (I-02).
+    pub(super) fn next_order_id(&mut self) -> ClientOrderId {
+        self.sequence = self.sequence.checked_add(1).expect("an epoch has fewer than 2^32 orders");
+        let (home, epoch) = self.session.as_ref().map_or((0, 0), |s| (s.home, s.epoch));
+        ClientOrderId { home, epoch, sequence: self.sequence }
+    }
+}
+
+impl Engine {
+    /// A session begins. Every further one is a restart: what was open is unknown until the venue is asked, and no book
+    /// is believed. Halts stay.
+    pub(super) fn on_session(&mut self, session: &Session, out: &mut Vec<Effect>) {
+        let before = self.control.session.replace(session.clone());
+        let same_ids = before.as_ref().is_some_and(|b| (b.home, b.epoch) == (session.home, session.epoch));
+        if !same_ids {
+            self.control.sequence = 0;
+        }
+        if before.is_none() {
+            return;
+        }
+        self.control.orders_up = true;
+        for at in 0..self.markets.len() {
+            let id = InstrumentId(u16::try_from(at).expect("instruments are bounded"));
+            if let Some(market) = find(&mut self.markets, id) {
+                let news = market.book.chill();
+                self.on_news(id, news, out);
+            }
+        }
+        self.lose_sight("session", out);
+        self.orders.ask_all();
+        self.ask_due(out);
+    }
+
+    pub(super) fn on_link(&mut self, link: Link, out: &mut Vec<Effect>) {
+        match link.channel {
+            Channel::Market => {
+                for at in 0..self.markets.len() {
+                    let id = InstrumentId(u16::try_from(at).expect("instruments are bounded"));
+                    if self.portfolio.account(id).is_some_and(|a| a.instrument().venue == link.venue)
+                        && let Some(market) = find(&mut self.markets, id)
+                    {
+                        let news = market.book.on_link(link.up);
+                        self.on_news(id, news, out);
+                    }
+                }
+            }
+            Channel::Orders => {
+                self.control.orders_up = link.up;
+                if link.up {
+                    self.orders.ask_all();
+                    self.ask_due(out);
+                } else {
+                    self.lose_sight("link_down", out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_operator(&mut self, command: OperatorCommand, out: &mut Vec<Effect>) {
+        match command {
+            OperatorCommand::Halt { reason } => {
+                self.halt(&reason, out);
+                // What is on its way in would be new risk too.
+                self.cancel_open(|order| order.request.side == Side::Buy, out);
+            }
+            OperatorCommand::Resume { reason } => {
+                self.control.halt = None;
+                self.control.loss_halted = false;
+                // The operator accepts the loss so far; the limit counts from here.
+                self.portfolio.rebase();
+                out.push(Effect::Audit(AuditRecord::Halt { halted: false, reason }));
+            }
+            OperatorCommand::CancelAll => self.cancel_open(|_| true, out),
+        }
+    }
+
+    /// Stops entries until the operator resumes. Orders that reduce a position stay allowed: a stop that would also
+    /// forbid the way out would keep the risk it is meant to end.
+    pub(super) fn halt(&mut self, reason: &str, out: &mut Vec<Effect>) {
+        let reason = note(reason);
+        self.control.halt = Some(reason);
+        out.push(Effect::Audit(AuditRecord::Halt { halted: true, reason }));
+    }
+
+    /// Stops entries when the day's loss has reached its limit.
+    pub(super) fn check_loss(&mut self, out: &mut Vec<Effect>) {
+        if self.control.loss_halted {
+            return;
+        }
+        let max = self.config.risk.daily_loss_max;
+        let lost = |quote: &Asset| !risk::loss_within(self.portfolio.day_net(*quote), max);
+        if let Some(quote) = self.portfolio.quotes().find(lost) {
+            self.control.loss_halted = true;
+            let net = self.portfolio.day_net(quote);
+            let reason = note(&format!("daily loss limit: {net} {quote}, limit {max}"));
+            out.push(Effect::Audit(AuditRecord::Halt { halted: true, reason }));
+        }
+    }
+}

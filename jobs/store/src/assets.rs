@@ -1,0 +1,107 @@
+//! Assets: what steps made, from what, and where the newest good version of a partition is.
+
+use crate::{AssetVersion, Store, StoreError};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+
+/// A version with where it came from.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
+pub struct AssetRow {
+    /// The version.
+    #[serde(flatten)]
+    #[sqlx(flatten)]
+    pub version: AssetVersion,
+    /// The run that made it last.
+    pub run: String,
+    /// Its step.
+    pub step: String,
+    /// When.
+    pub made_at: DateTime<Utc>,
+}
+
+/// The newest version of a partition.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn newest(store: &Store, asset: &str, partition: &str) -> Result<Option<AssetVersion>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/asset/newest.sql"))
+        .bind(asset)
+        .bind(partition)
+        .fetch_optional(&store.pool)
+        .await
+        .map_err(StoreError::sql("look up an asset"))
+}
+
+/// The newest version of every partition, newest partition first.
+///
+/// * `asset` - only this asset and those below it (`trades` finds `trades/binance`).
+/// * `limit` - rows at most.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn list(store: &Store, asset: Option<&str>, limit: i64) -> Result<Vec<AssetRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/asset/list.sql"))
+        .bind(asset)
+        .bind(limit)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("list assets"))
+}
+
+pub(crate) async fn add_output(
+    tx: &mut PgConnection,
+    run: &str,
+    step: &str,
+    version: &AssetVersion,
+) -> Result<(), StoreError> {
+    let adding = || StoreError::sql(format!("add a version of asset {}", version.asset));
+    sqlx::query(include_str!("../../../sql/queries/asset/add.sql"))
+        .bind(&version.asset)
+        .execute(&mut *tx)
+        .await
+        .map_err(adding())?;
+    sqlx::query(include_str!("../../../sql/queries/asset/add_version.sql"))
+        .bind(&version.asset)
+        .bind(&version.partition)
+        .bind(&version.sha256)
+        .bind(run)
+        .bind(step)
+        .bind(&version.uri)
+        .bind(version.rows)
+        .bind(version.bytes)
+        .bind(version.min_ts_ns)
+        .bind(version.max_ts_ns)
+        .bind(&version.schema_hash)
+        .execute(&mut *tx)
+        .await
+        .map_err(adding())?;
+    sqlx::query(include_str!("../../../sql/queries/asset/add_output.sql"))
+        .bind(run)
+        .bind(step)
+        .bind(&version.asset)
+        .bind(&version.partition)
+        .bind(&version.sha256)
+        .execute(tx)
+        .await
+        .map_err(adding())?;
+    Ok(())
+}
+
+pub(crate) async fn add_input(
+    tx: &mut PgConnection,
+    run: &str,
+    step: &str,
+    asset: &str,
+    sha256: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(include_str!("../../../sql/queries/asset/add_input.sql"))
+        .bind(run)
+        .bind(step)
+        .bind(asset)
+        .bind(sha256)
+        .execute(tx)
+        .await
+        .map_err(StoreError::sql(format!("note that asset {asset} was read")))?;
+    Ok(())
+}

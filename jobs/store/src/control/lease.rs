@@ -1,0 +1,161 @@
+//! Claiming a step and keeping it. The lease is held by a heartbeat of the worker's own, not by apalis' poll loop, and
+//! its epoch is the fence: whoever claims next raises it, and what carries the old one is refused.
+
+use super::event;
+use crate::{Store, StoreError, StepPointer};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Who claims: unique per start of a process, so that a worker that comes back is never taken for the one that died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerId {
+    /// `queue.host-pid-ulid`.
+    pub name: String,
+    /// The machine.
+    pub host: String,
+    /// The process.
+    pub pid: i32,
+}
+
+impl WorkerId {
+    /// A worker of this process for one queue; `instance` is drawn once per process.
+    pub fn here(queue: &str, instance: ulid::Ulid) -> WorkerId {
+        let host = this_host();
+        let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+        WorkerId { name: format!("{queue}.{host}-{pid}-{instance}"), host, pid }
+    }
+
+    /// Host, pid and instance in a worker's name.
+    pub fn parse(name: &str) -> Option<(&str, i32, &str)> {
+        let (_, name) = name.split_once('.')?;
+        let mut parts = name.rsplitn(3, '-');
+        let (instance, pid, host) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((host, pid.parse().ok()?, instance))
+    }
+}
+
+/// This machine's name.
+pub fn this_host() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// A claimed step: all a worker needs to run it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Claimed {
+    /// The run.
+    pub run: String,
+    /// The step's name.
+    pub step: String,
+    /// Attempt, counted from 1.
+    pub attempt: i32,
+    /// The fence.
+    pub epoch: i64,
+    /// Job kind.
+    pub job: String,
+    /// Queue name.
+    pub queue: String,
+    /// The job's input.
+    pub params: Value,
+    /// Longest time the attempt may take, seconds.
+    pub timeout_s: i64,
+    /// Time to stop by itself after a cancel, seconds.
+    pub grace_s: i64,
+    /// The run's partition.
+    pub partition: String,
+    /// The run's workflow.
+    pub workflow: String,
+}
+
+/// Claims the step a task points to. `None` when it is not to be run: claimed already, cancelled, or the pointer is old.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn claim(
+    store: &Store,
+    pointer: &StepPointer,
+    worker: &WorkerId,
+    lease: Duration,
+) -> Result<Option<Claimed>, StoreError> {
+    let mut tx = store.pool.begin().await.map_err(StoreError::sql("claim a step"))?;
+    match super::lock_run(&mut tx, &pointer.run).await {
+        Ok(run) if run.active => {}
+        Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let claimed: Option<Claimed> = sqlx::query_as(include_str!("../../../../sql/queries/step/claim.sql"))
+        .bind(&pointer.run)
+        .bind(&pointer.step)
+        .bind(pointer.attempt)
+        .bind(pointer.epoch)
+        .bind(&worker.name)
+        .bind(&worker.host)
+        .bind(worker.pid)
+        .bind(lease.as_secs_f64())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::sql("claim a step"))?;
+    let Some(claimed) = claimed else { return Ok(None) };
+    sqlx::query(include_str!("../../../../sql/queries/step/insert_attempt.sql"))
+        .bind(&claimed.run)
+        .bind(&claimed.step)
+        .bind(claimed.epoch)
+        .bind(claimed.attempt)
+        .bind(&worker.name)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sql("note an attempt"))?;
+    sqlx::query(include_str!("../../../../sql/queries/run/set_running.sql"))
+        .bind(&claimed.run)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sql("set a run running"))?;
+    let detail = format!("attempt {} epoch {} by {}", claimed.attempt, claimed.epoch, worker.name);
+    event(&mut tx, &claimed.run, &claimed.step, "step_running", &detail).await?;
+    tx.commit().await.map_err(StoreError::sql("claim a step"))?;
+    Ok(Some(claimed))
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// Go on.
+    Held,
+    /// Still ours, but the run is to be cancelled.
+    Cancel,
+    /// No longer ours: stop, the result will be refused.
+    Lost,
+}
+
+/// Keeps the lease for another `lease`.
+///
+/// # Errors
+/// When the database cannot be reached; the lease may still be ours, so go on and try again.
+pub async fn heartbeat(store: &Store, claimed: &Claimed, lease: Duration) -> Result<Beat, StoreError> {
+    let cancel: Option<bool> = sqlx::query_scalar(include_str!("../../../../sql/queries/step/heartbeat.sql"))
+        .bind(&claimed.run)
+        .bind(&claimed.step)
+        .bind(claimed.epoch)
+        .bind(lease.as_secs_f64())
+        .fetch_optional(&store.pool)
+        .await
+        .map_err(StoreError::sql("keep a lease"))?;
+    Ok(match cancel {
+        None => Beat::Lost,
+        Some(true) => Beat::Cancel,
+        Some(false) => Beat::Held,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_name_gives_back_host_and_pid_even_when_the_host_has_dashes_and_dots() {
+        let name = "io.my-mac-1.local-4711-01K9ZC3W5T0000000000000000";
+        assert_eq!(WorkerId::parse(name), Some(("my-mac-1.local", 4711, "01K9ZC3W5T0000000000000000")));
+        let here = WorkerId::here("cpu", ulid::Ulid::generate());
+        let (host, pid, _) = WorkerId::parse(&here.name).unwrap();
+        assert_eq!((host, pid), (here.host.as_str(), here.pid));
+    }
+}

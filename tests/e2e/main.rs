@@ -1,0 +1,23 @@
+//! The whole system as a user meets it: the built programs, real sockets, a real Postgres, real signals.
+//!
+//! Long campaigns run a small sample here; `TRAIDER_SOAK=1` (that is `make soak`) runs them in full.
+
+mod bad_input;
+mod capture;
+mod daily;
+mod kills;
+
+use std::path::Path;
+
+/// True when the long campaigns run in full.
+fn soak() -> bool {
+    std::env::var_os("TRAIDER_SOAK").is_some()
+}
+
+/// The command line of a headless run over `file` at full speed.
+fn headless(file: &Path) -> String {
+    format!("demo --headless --source capture:{} --speed max", file.display())
+}
+
+const BTC: &str = "l2/binance_raw/spot_btcusdt_20240808.gz";
+const ETH: &str = "l2/binance_raw/spot_ethusdt_20240808.gz";
