@@ -1,1 +1,216 @@
-//! placeholder
+//! A venue on this machine: it speaks Binance Spot's REST, stream and WebSocket API dialect on one loopback port,
+//! over a recorded capture or a synthetic market, and fills orders with `sim`. Orders, fills and balances live as
+//! long as the process.
+//!
+//! Left out on purpose: signatures and clock checks (any key is good), rate-limit bans, stop orders, order lists.
+//!
+//! Start reading at [`serve`]; `emitter` decides when market messages go out, `wsapi` handles orders.
+#![warn(missing_docs)]
+
+pub mod cli;
+mod clock;
+mod connection;
+mod emitter;
+mod ids;
+mod klines;
+mod rest;
+mod rules;
+mod source;
+mod state;
+mod streams;
+mod text;
+mod wsapi;
+
+pub use clock::Speed;
+pub use source::{SourceError, SourceSpec};
+
+use crate::clock::Clock;
+use crate::source::{Opened, capture, synthetic};
+use crate::state::{Shared, World};
+use axum::Router;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use domain::config::Fees;
+use domain::{Asset, Decimal};
+use sim::{QueueModel, SimConfig, SimVenue};
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What to serve and how.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The market.
+    pub source: SourceSpec,
+    /// How fast.
+    pub speed: Speed,
+    /// TCP port on the loopback interface; 0 takes any free one.
+    pub port: u16,
+    /// Symbols; empty means all of a capture, `BTCUSDT` of the synthetic market.
+    pub symbols: Vec<String>,
+    /// Holding of each quote asset at the start.
+    pub quote_balance: Decimal,
+    /// Holding of each base asset at the start.
+    pub base_balance: Decimal,
+    /// How resting orders move in their queues.
+    pub queue: QueueModel,
+    /// Fees, basis points.
+    pub fees: Fees,
+    /// Adds `ts_recv_ns` to stream envelopes even in real time.
+    pub source_clock: bool,
+    /// Waits for `POST /emulator/start` before the first message.
+    pub hold: bool,
+    /// Length of the synthetic market, market seconds; `None` is endless.
+    pub seconds: Option<u64>,
+}
+
+impl Config {
+    /// `source` at `speed` with everything else as the command line has it by default.
+    pub fn new(source: SourceSpec, speed: Speed) -> Self {
+        Self {
+            source,
+            speed,
+            port: 0,
+            symbols: Vec::new(),
+            quote_balance: Decimal::new(100_000, 0),
+            base_balance: Decimal::ZERO,
+            queue: QueueModel::Pessimistic,
+            fees: Fees { maker_bps: 10, taker_bps: 10 },
+            source_clock: false,
+            hold: false,
+            seconds: None,
+        }
+    }
+}
+
+/// Why the server does not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The market cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The port cannot be had.
+    #[error("could not listen on {addr}; is another process using the port? choose another, or 0 for any free one")]
+    Bind {
+        /// Where.
+        addr: SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A server at work. Dropping it leaves the server running until the runtime ends.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The symbols it serves.
+    pub symbols: Vec<String>,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+    emitter: JoinHandle<()>,
+}
+
+impl Running {
+    /// Says goodbye to every client and stops; waits two seconds at most.
+    pub async fn stop(self) {
+        self.shared.stop.send_replace(true);
+        let both = async { tokio::join!(self.server, self.emitter) };
+        if tokio::time::timeout(Duration::from_secs(2), both).await.is_err() {
+            tracing::debug!("a client did not hang up in time");
+        }
+    }
+}
+
+/// Checks the source, listens, and serves in the background.
+///
+/// # Errors
+/// [`ServeError`] before anything is served.
+pub async fn serve(config: Config) -> Result<Running, ServeError> {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+    let bind = |source| ServeError::Bind { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(bind)?;
+    let addr = listener.local_addr().map_err(bind)?;
+    let (opened, goodbye) = match &config.source {
+        SourceSpec::Capture { path } => (capture::open(path)?, "end of capture"),
+        SourceSpec::Synthetic { seed } => {
+            let free_running = config.speed != Speed::Max;
+            (synthetic::open(*seed, &config.symbols, config.seconds, free_running)?, "end of synthetic market")
+        }
+    };
+    check_symbols(&opened, &config.symbols)?;
+    let venue = SimVenue::new(SimConfig {
+        queue: config.queue,
+        fees: config.fees.clone(),
+        balances: start_balances(&opened, &config),
+        ..SimConfig::default()
+    });
+    let Opened { symbols, first_ns, items, free_running } = opened;
+    let names = symbols.iter().map(|s| s.instrument.symbol.to_string()).collect();
+    let stamp = config.source_clock || !config.speed.is_real_time();
+    let world = World::new(venue, symbols, Clock::new(config.speed, first_ns), stamp, !config.hold);
+    let shared = Arc::new(Shared::new(world, config.source.to_string()));
+    let emitter = tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye));
+    let server = tokio::spawn(listen(listener, shared.clone()));
+    Ok(Running { addr, symbols: names, shared, server, emitter })
+}
+
+async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    let listener = listener.tap_io(|io| {
+        if let Err(error) = io.set_nodelay(true) {
+            tracing::debug!("no TCP_NODELAY: {error}");
+        }
+    });
+    let stopped = async move {
+        // An error means that the server is gone, which is a stop as well.
+        drop(stop.wait_for(|stop| *stop).await);
+    };
+    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(stopped).into_future().await;
+    if let Err(error) = served {
+        tracing::error!("the listener failed: {error}");
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/api/v3/ping", get(rest::ping))
+        .route("/api/v3/time", get(rest::time))
+        .route("/api/v3/exchangeInfo", get(rest::exchange_info))
+        .route("/api/v3/depth", get(rest::depth))
+        .route("/api/v3/klines", get(rest::klines))
+        .route("/emulator/status", get(rest::status))
+        .route("/emulator/start", post(rest::start))
+        .route("/stream", get(streams::combined))
+        .route("/ws", get(streams::bare))
+        .route("/ws/{*streams}", get(streams::raw))
+        .route("/ws-api/v3", get(wsapi::connect))
+        .fallback(rest::unknown)
+        .with_state(shared)
+}
+
+fn check_symbols(opened: &Opened, wanted: &[String]) -> Result<(), SourceError> {
+    let has: Vec<&str> = opened.symbols.iter().map(|s| s.instrument.symbol.as_str()).collect();
+    match wanted.iter().find(|w| !has.contains(&w.as_str())) {
+        Some(symbol) => Err(SourceError::Symbol { symbol: symbol.clone(), has: has.join(", ") }),
+        None => Ok(()),
+    }
+}
+
+/// One amount per asset; an asset that is base of one pair and quote of another is held as quote.
+fn start_balances(opened: &Opened, config: &Config) -> Vec<(Asset, Decimal)> {
+    let mut balances = BTreeMap::new();
+    for listed in &opened.symbols {
+        balances.insert(listed.instrument.base, config.base_balance);
+    }
+    for listed in &opened.symbols {
+        balances.insert(listed.instrument.quote, config.quote_balance);
+    }
+    balances.into_iter().collect()
+}

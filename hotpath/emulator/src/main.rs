@@ -1,1 +1,5 @@
-fn main() {}
+//! `traider-emulator`: see [`emulator::cli`].
+
+fn main() -> std::process::ExitCode {
+    emulator::cli::main()
+}

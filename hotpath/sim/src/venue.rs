@@ -227,6 +227,10 @@ impl SimVenue {
     pub fn balances(&self) -> Vec<Balance> {
         self.account.balances(self.config.venue)
     }
+    /// The fees it charges.
+    pub const fn fees(&self) -> &Fees {
+        &self.config.fees
+    }
     /// The market as the venue sees it.
     pub fn book(&self, instrument: InstrumentId) -> Option<&Book> {
         self.listings.get(&instrument).map(|l| &l.book)

@@ -68,14 +68,25 @@ fn scan(group: &Group, paths: &[PathBuf]) -> PolarsResult<LazyFrame> {
         glob: false,
         ..ScanArgsParquet::default()
     };
-    let mut columns = Vec::new();
-    for (column, &scale) in &group.scales {
-        let unit = lit(10f64.powi(i32::from(scale)));
-        columns.push((col(column.as_str()).cast(DataType::Float64) / unit).alias(format!("{column}_f64")));
-    }
+    // All times are UTC; without the zone they compare with plain SQL timestamps.
+    let utc = dtype_col(&DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))).as_selector().as_expr();
+    let mut columns = vec![utc.dt().replace_time_zone(None, lit("raise"), NonExistent::Raise)];
+    columns.extend(group.scales.iter().map(|(column, &scale)| in_units(column, scale)));
     let strangers: Vec<_> = keys.iter().filter(|k| !["venue", "instrument", "day"].contains(&k.as_str())).collect();
     let strangers = by_name(strangers.into_iter().map(String::as_str), true, false);
     Ok(LazyFrame::scan_parquet_files(paths.into(), args)?.drop(strangers).with_columns(columns))
+}
+
+/// A scaled integer column as the nearest float of its value. Dividing by a literal would not do: polars turns that
+/// into a product with the reciprocal, and 61837.63 into 61837.630000000005.
+fn in_units(column: &str, scale: u8) -> Expr {
+    let unit = 10f64.powi(i32::from(scale));
+    let divide = move |c: Column| {
+        let values = c.cast(&DataType::Float64)?;
+        Ok(values.f64()?.apply_values(|x| x / unit).into_column())
+    };
+    let name = format!("{column}_f64");
+    col(column).map(divide, |_, field| Ok(Field::new(field.name.clone(), DataType::Float64))).alias(name)
 }
 
 /// The keys of the `key=value` folders of a path, each once.

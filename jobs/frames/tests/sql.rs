@@ -81,7 +81,7 @@ async fn the_everyday_parts_of_sql_work() {
     for (query, want) in [
         ("SELECT sum(volume) AS v, max(high) AS h, min(low) AS l FROM candles_1m WHERE complete", vec![vec![json!(30), json!(121), json!(100)]]),
         ("SELECT close - lag(close) OVER (ORDER BY ts_open) AS d FROM candles_1m ORDER BY ts_open", vec![vec![json!(null)], vec![json!(10)], vec![json!(11)]]),
-        ("SELECT ts_open FROM candles_1m WHERE ts_open >= '2024-08-08T23:57:00Z'::timestamp", vec![vec![json!("2024-08-08T23:57:00Z")]]),
+        ("SELECT ts_open FROM candles_1m WHERE ts_open >= TIMESTAMP '2024-08-08 23:57:00'", vec![vec![json!("2024-08-08T23:57:00Z")]]),
         ("WITH t AS (SELECT aggressor, sum(qty) AS q FROM trades WHERE instrument = 'BTCUSDT' GROUP BY aggressor) SELECT * FROM t ORDER BY aggressor", vec![vec![json!("buy"), json!(1500)], vec![json!("sell"), json!(2000)]]),
         ("SELECT count(*) AS n FROM trades t JOIN candles_1m c ON t.instrument = c.instrument AND t.day = c.day", vec![vec![json!(6)]]),
         ("SELECT extract(hour FROM ts_open) AS h, round(avg(close_f64), 2) AS a FROM candles_1m GROUP BY h HAVING count(*) > 1", vec![vec![json!(23), json!(1.1)]]),

@@ -17,7 +17,10 @@ pub mod book;
 pub mod check;
 pub mod lots;
 pub mod project;
+pub mod report;
 mod rows;
+#[cfg(test)]
+mod samples;
 
 pub use amount::Amount;
 pub use check::{Books, LedgerError};

@@ -283,3 +283,7 @@ impl From<AmountError> for ProjectError {
         ProjectError::Store(StoreError::Write(error.to_string()))
     }
 }
+
+#[cfg(test)]
+#[path = "project_tests.rs"]
+mod tests;

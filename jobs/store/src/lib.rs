@@ -187,7 +187,9 @@ async fn create_database(options: &PgConnectOptions) -> Result<(), StoreError> {
         // The name is ours, not a user's. Another process may do the same at this moment: its database is as good.
         match sqlx::query("CREATE DATABASE traider").execute(&mut first).await {
             Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("42P04" | "23505")) => {}
-            result => drop(result?),
+            result => {
+                result?;
+            }
         }
     }
     first.close().await?;

@@ -1,1 +1,16 @@
-//! placeholder
+//! Workflow definitions: TOML files to checked workflows to run plans. In flow order: [`file`] parses, [`workflow`]
+//! checks and plans, [`catalogue`] finds. Pure apart from reading the user's files; nothing here runs anything.
+//!
+//! **Absent on purpose:** a template language; the scheduler (schedules are parsed and checked here, their slots are
+//! made elsewhere); keys of the format that nothing carries out yet, which are refused rather than ignored.
+
+pub mod catalogue;
+pub mod file;
+pub mod partition;
+pub mod problem;
+mod template;
+pub mod workflow;
+
+pub use catalogue::{CatalogueError, find, load};
+pub use problem::{Problem, Problems};
+pub use workflow::{PlanError, Workflow};

@@ -61,7 +61,7 @@ impl Plan {
                 ));
             }
         };
-        if args.speed != "max" && args.speed.parse::<f64>().is_ok_and(|s| s > 0.0 && s.is_finite()) != true {
+        if args.speed != "max" && !args.speed.parse::<f64>().is_ok_and(|s| s > 0.0 && s.is_finite()) {
             return Err(Fail::new(code::USAGE, format!("`{}` is not a speed; use 1, 10, ... or max", args.speed)));
         }
         ctx.home.prepare()?;
@@ -75,6 +75,11 @@ impl Plan {
             config: loaded.config,
             symbols_given: args.symbols.is_some(),
         })
+    }
+
+    /// Our own clock where the market runs in real time; the market's otherwise.
+    fn clock(&self) -> &'static str {
+        if self.mode == Mode::Demo && self.speed == "1" { "wall" } else { "source" }
     }
 }
 
@@ -106,7 +111,6 @@ impl Market {
         let json = serde_json::to_vec_pretty(&plan.engine).map_err(Fail::doing("cannot write the engine's settings"))?;
         write_durably(&engine, &json).map_err(Fail::doing(format!("cannot write `{}`", engine.display())))?;
         let summary = home.run().join(format!("summary-{run_id}.json"));
-        let clock = if plan.speed == "1" && plan.mode == Mode::Demo { "wall" } else { "source" };
         let daemon_args: Vec<String> = [
             ("--home", home.root().display().to_string()),
             ("--engine-config", engine.display().to_string()),
@@ -115,7 +119,7 @@ impl Market {
             ("--mode", plan.mode.name().to_owned()),
             ("--source", plan.source.clone()),
             ("--seed", plan.config.run.seed.to_string()),
-            ("--clock", clock.to_owned()),
+            ("--clock", plan.clock().to_owned()),
             ("--parent-pid", std::process::id().to_string()),
             ("--summary", summary.display().to_string()),
         ]
@@ -153,7 +157,13 @@ impl Market {
         let body = http_get(&self.address, "/emulator/status")
             .map_err(Fail::doing("the emulated venue does not say what it booked"))?;
         let status: Value = serde_json::from_slice(&body).map_err(Fail::doing("the emulated venue's status"))?;
-        Ok(status["account"].clone())
+        let mut balances = serde_json::Map::new();
+        for row in crate::trading::array(&status["account"]["balances"]) {
+            let part = |key: &str| domain::Decimal::parse(row[key].as_str().unwrap_or_default()).ok();
+            let total = part("free").and_then(|free| free.checked_add(part("locked")?));
+            balances.insert(crate::out::text(&row["asset"]), json!(total.map(domain::Decimal::normalized)));
+        }
+        Ok(json!({"orders": status["orders"], "fills": status["trades"], "balances": balances}))
     }
 
     fn stop(&mut self) {
@@ -182,6 +192,9 @@ fn emulator_command(plan: &Plan) -> Result<Command, Fail> {
         .args(["--base-balance", &plan.config.demo.base_balance.to_string()])
         .args(["--queue", &plan.config.demo.queue])
         .args(["--parent-pid", &std::process::id().to_string()]);
+    if plan.clock() == "source" {
+        command.arg("--source-clock");
+    }
     if let Some(seconds) = plan.seconds {
         command.args(["--seconds", &seconds.to_string()]);
     }
@@ -289,7 +302,7 @@ struct Remove(PathBuf);
 impl Drop for Remove {
     fn drop(&mut self) {
         // Already gone is as good.
-        drop(std::fs::remove_file(&self.0));
+        std::fs::remove_file(&self.0).ok();
     }
 }
 
@@ -361,8 +374,8 @@ pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
         }
         if stop.asked() || std::time::Instant::now() > until {
             let pid = i32::try_from(child.id()).unwrap_or_default();
-            drop(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM));
-            drop(child.wait());
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).ok();
+            child.wait().ok();
             return Err(if stop.asked() {
                 stop.interrupted()
             } else {

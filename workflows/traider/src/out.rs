@@ -69,7 +69,7 @@ pub fn table(columns: &[(&str, &str)], right: &[&str], rows: &[Value]) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|(title, _)| Cell::new(title)));
     for row in rows {
         table.add_row(columns.iter().map(|(title, key)| {

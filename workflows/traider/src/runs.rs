@@ -76,7 +76,7 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
     with_database(ctx, |db| match verb {
         RunVerb::Start { workflow, partition, params, wait } => {
             let params = parse_params(params)?;
-            let flow = flows::load(&ctx.home, workflow).map_err(|e| Fail::new(code::CONFIG, e.to_string()))?;
+            let flow = flows::find(&ctx.home.config().join("workflows"), workflow).map_err(|e| Fail::new(code::CONFIG, e.to_string()))?;
             let plan = flow.plan(partition, &params).map_err(|e| Fail::new(code::USAGE, e.to_string()))?;
             let started = db.ask(store::control::start_run(&db.store, &plan, Trigger::Manual))?;
             if !wait {

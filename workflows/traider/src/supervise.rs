@@ -131,19 +131,9 @@ impl Process {
         Fail::new(exit.filter(|c| *c != 0).unwrap_or(code::FAILURE), message)
     }
 
-    /// The next line of stdout, if one is there.
-    pub fn line(&self) -> Option<String> {
-        self.stdout.try_recv().ok()
-    }
-
     /// How it ended, or `None` while it runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
-    }
-
-    /// Its pid.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Asks it to stop, waits up to `limit`, then kills it.
@@ -153,14 +143,14 @@ impl Process {
         }
         let group = i32::try_from(self.child.id()).unwrap_or_default();
         // Both calls fail only when the process is gone already, which is what is wanted.
-        drop(kill(Pid::from_raw(group), Signal::SIGTERM));
+        kill(Pid::from_raw(group), Signal::SIGTERM).ok();
         let until = Instant::now() + limit;
         while self.ended().is_none() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
         if self.ended().is_none() {
-            drop(kill(Pid::from_raw(-group), Signal::SIGKILL));
-            drop(self.child.wait());
+            kill(Pid::from_raw(-group), Signal::SIGKILL).ok();
+            self.child.wait().ok();
         }
     }
 }

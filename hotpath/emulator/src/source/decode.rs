@@ -2,7 +2,7 @@
 //! the two check each other.
 
 use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
-use domain::{Event, Instrument, InstrumentId, Lots, NumError, Side, Ticks};
+use domain::{Event, Instrument, InstrumentId, Lots, Side, Ticks, num::NumError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

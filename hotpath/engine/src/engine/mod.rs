@@ -12,7 +12,7 @@ pub mod view;
 
 use crate::audit::Running;
 use crate::book::Book;
-use crate::effect::{AuditRecord, Effect};
+use crate::effect::Effect;
 use crate::features::Common;
 use crate::orders::Orders;
 use crate::portfolio::Portfolio;
@@ -20,7 +20,6 @@ use crate::signals::{RuleError, Strategy};
 use crate::stats::Stats;
 use control::Control;
 use domain::config::EngineConfig;
-use domain::event::{BookSnapshot, Channel, Link};
 use domain::{Event, Instrument, InstrumentId, StrategyId};
 use std::collections::BTreeMap;
 use thiserror::Error;

@@ -159,7 +159,7 @@ mod tests {
         ));
     }
 
-    fn ws_params<'a>(api_key: &'a str) -> [(&'a str, &'a str); 9] {
+    fn ws_params(api_key: &str) -> [(&str, &str); 9] {
         [
             ("symbol", "BTCUSDT"),
             ("side", "SELL"),

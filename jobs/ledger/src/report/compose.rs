@@ -1,5 +1,6 @@
 //! Inputs to report: the whole day computed at once, in a fixed order. Pure.
 
+use super::charts;
 use super::ReportError;
 use super::collect::{Inputs, Market, PortfolioInput};
 use super::model::*;
@@ -9,17 +10,12 @@ use crate::book::{fill_key, fill_time};
 use crate::check::{Books, LedgerError};
 use crate::lots::{Lot, Match};
 use chrono::{DateTime, Months};
-use domain::Side;
 use lake::Day;
 use spec::facts::{FillFact, OrderFact};
 use std::collections::BTreeMap;
 
 /// States in which an order has not ended; an order in one of them at the end of the day wants a look.
 const OPEN: [&str; 4] = ["in_flight", "live", "cancelling", "unknown"];
-/// Longest price line in a chart.
-const CHART_POINTS: usize = 1_500;
-/// How much of the market a chart shows before and after what happened in it.
-const CHART_MARGIN_NS: i64 = 600_000_000_000;
 
 /// Computes a report.
 ///
@@ -94,7 +90,7 @@ fn part(inputs: &Inputs, portfolio: &PortfolioInput) -> Result<Part, LedgerError
         trades: trades(portfolio, &books, inputs.day).map_err(fail)?,
         orders: orders(portfolio, &fills, inputs.day).map_err(fail)?,
         lots: lot_lines(&books, inputs.day).map_err(fail)?,
-        charts: charts(inputs, portfolio, &books, marks).map_err(fail)?,
+        charts: charts::charts(inputs, portfolio, &books, marks).map_err(fail)?,
     })
 }
 
@@ -241,11 +237,21 @@ fn quality(inputs: &Inputs) -> Vec<Quality> {
         let value = market.quality.as_ref();
         let (state, findings) = match value {
             None => ("not validated".to_owned(), Vec::new()),
-            Some(value) => super::html::quality_of(value),
+            Some(value) => quality_of(value),
         };
         Quality { venue: venue.clone(), symbol: symbol.clone(), state, findings }
     };
     inputs.markets.iter().map(line).collect()
+}
+
+/// The validation's verdict and what it found. Its artefact is read loosely: it belongs to another part and may say more.
+fn quality_of(value: &serde_json::Value) -> (String, Vec<String>) {
+    let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    let state = ["state", "status", "verdict"].iter().find_map(|key| value.get(key)).map(text);
+    let state = state.or_else(|| value.get("ok")?.as_bool().map(|ok| if ok { "ok" } else { "bad" }.to_owned()));
+    let findings = ["findings", "problems", "issues"].iter().find_map(|key| value.get(key)?.as_array());
+    let findings = findings.map(|list| list.iter().map(text).collect()).unwrap_or_default();
+    (state.unwrap_or_else(|| "no verdict".to_owned()).to_lowercase(), findings)
 }
 
 fn lot_lines(books: &Books, day: Day) -> Result<Vec<LotLine>, AmountError> {
@@ -283,106 +289,6 @@ fn is_long(m: &Match) -> bool {
     date(m.opened_ns).checked_add_months(Months::new(12)).is_some_and(|anniversary| date(m.closed_ns) > anniversary)
 }
 
-/// What moves money in a chart: time, base, money.
-type Flow = (i64, Amount, Amount);
-
-fn charts(
-    inputs: &Inputs,
-    portfolio: &PortfolioInput,
-    books: &Books,
-    marks: impl Fn(&str, &str) -> Marks,
-) -> Result<Vec<Chart>, AmountError> {
-    let mut symbols: BTreeMap<(&str, &str), Vec<&FillFact>> = BTreeMap::new();
-    for (_, fill) in &portfolio.fills {
-        symbols.entry((&fill.venue, &fill.symbol)).or_default().push(fill);
-    }
-    let mut charts = Vec::new();
-    for ((venue, symbol), fills) in symbols {
-        let today: Vec<&&FillFact> = fills.iter().filter(|f| in_day(f, inputs.day)).collect();
-        if today.is_empty() {
-            continue;
-        }
-        let closes = inputs.markets.get(&(venue.to_owned(), symbol.to_owned())).map_or(&[][..], |m| &m.closes);
-        let prices = price_line(&today, closes)?;
-        let flows = flows(&fills, books)?;
-        charts.push(Chart {
-            portfolio: portfolio.name.clone(),
-            symbol: symbol.to_owned(),
-            currency: fills[0].quote.clone(),
-            pnl: pnl_line(&prices, &flows, inputs.day.start_ns(), marks(venue, symbol).start)?,
-            prices,
-            fills: fill_points(&today)?,
-        });
-    }
-    Ok(charts)
-}
-
-fn fill_points(fills: &[&&FillFact]) -> Result<Vec<(i64, Amount, String)>, AmountError> {
-    let mut points = Vec::new();
-    for f in fills {
-        points.push((int(fill_time(f)), Amount::from_decimal(f.price)?, f.side.name().to_owned()));
-    }
-    points.sort();
-    Ok(points)
-}
-
-/// Minutes of the market around the fills, and the fills themselves.
-fn price_line(fills: &[&&FillFact], closes: &[(i64, Amount)]) -> Result<Vec<(i64, Amount)>, AmountError> {
-    let times = fills.iter().map(|f| int(fill_time(f)));
-    let (first, last) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
-    let around = first.saturating_sub(CHART_MARGIN_NS)..=last.saturating_add(CHART_MARGIN_NS);
-    let mut points: Vec<(i64, Amount)> = closes.iter().copied().filter(|(ts, _)| around.contains(ts)).collect();
-    for f in fills {
-        points.push((int(fill_time(f)), Amount::from_decimal(f.price)?));
-    }
-    points.sort();
-    points.dedup_by_key(|(ts, _)| *ts);
-    let step = points.len().div_ceil(CHART_POINTS).max(1);
-    let end = points.len().saturating_sub(1);
-    Ok(points.into_iter().enumerate().filter(|(i, _)| i % step == 0 || *i == end).map(|(_, p)| p).collect())
-}
-
-fn flows(fills: &[&FillFact], books: &Books) -> Result<Vec<Flow>, AmountError> {
-    let mut flows = Vec::new();
-    for f in fills {
-        let (qty, value) = (Amount::from_decimal(f.qty)?, Amount::product(f.price, f.qty)?);
-        let fee = Amount::from_decimal(f.fee_amount)?;
-        let (mut base, mut money) =
-            if f.side == Side::Buy { (qty, value.negated()) } else { (qty.negated(), value) };
-        if f.fee_asset == f.quote {
-            money = money.minus(fee)?;
-        } else if f.fee_asset == f.base {
-            base = base.minus(fee)?;
-        }
-        flows.push((int(fill_time(f)), base, money));
-    }
-    // What was held before all fills came in at its assumed cost.
-    let of = |l: &&Lot| l.assumed && fills.first().is_some_and(|f| l.queue.venue == f.venue && l.queue.asset == f.base);
-    flows.extend(books.lots.lots().filter(of).map(|l| (int(l.opened_ns), l.qty, l.cost.negated())));
-    flows.sort();
-    Ok(flows)
-}
-
-fn pnl_line(
-    prices: &[(i64, Amount)],
-    flows: &[Flow],
-    start_ns: i64,
-    start: Option<Amount>,
-) -> Result<Vec<(i64, Amount)>, AmountError> {
-    let base_before = sum(flows.iter().filter(|f| f.0 < start_ns).map(|f| f.1))?;
-    let worth_before = base_before.times(start.unwrap_or_default())?;
-    let (mut base, mut money, mut line) = (base_before, Amount::ZERO, Vec::new());
-    let mut flows = flows.iter().filter(|f| f.0 >= start_ns).peekable();
-    for (ts, price) in prices {
-        while let Some((_, b, m)) = flows.next_if(|f| f.0 <= *ts) {
-            base = base.plus(*b)?;
-            money = money.plus(*m)?;
-        }
-        line.push((*ts, money.plus(base.times(*price)?)?.minus(worth_before)?));
-    }
-    Ok(line)
-}
-
 fn reasons(report: &Report) -> Vec<String> {
     let mut reasons = Vec::new();
     let open = report.orders.rows.iter().filter(|o| OPEN.contains(&o.state.as_str())).count();
@@ -408,6 +314,6 @@ fn time(ns: i64) -> String {
     DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-fn int(n: u64) -> i64 {
+pub(super) fn int(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

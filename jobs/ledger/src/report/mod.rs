@@ -13,6 +13,7 @@
 //!
 //! Flow: [`collect`] reads, [`compose`] computes (pure), [`html`] and [`csv`] draw (pure), this module publishes.
 
+mod charts;
 pub mod collect;
 pub mod compose;
 pub mod csv;

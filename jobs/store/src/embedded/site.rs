@@ -20,7 +20,6 @@ pub(super) struct Site {
 impl Site {
     /// Decides and prepares the folders: see the module `embedded`.
     pub(super) fn of(home: &Home) -> Result<Site, StoreError> {
-        home.prepare().map_err(|e| StoreError::Cluster { path: home.root().to_path_buf(), what: e.to_string() })?;
         let inside = Site { base: home.pg(), socket: home.pg_socket(), user: None };
         inside.folder(&inside.base, 0o755)?;
         let site = if Uid::effective().is_root() { stepped_down(home, inside)? } else { inside };

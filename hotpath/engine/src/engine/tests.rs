@@ -1,0 +1,5 @@
+//! The engine as a whole: recorded captures, and scripts of everything that can happen.
+
+mod captures;
+mod scripts;
+mod stories;

@@ -1,0 +1,59 @@
+//! Finding runs in the home folder.
+
+use crate::DataError;
+use settings::{Home, RunManifest};
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// One run with a journal.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its journal folder.
+    pub dir: PathBuf,
+    /// What it says about itself.
+    pub manifest: RunManifest,
+    written: SystemTime,
+}
+
+/// Every run of the home, the one written last first. Folders without a readable manifest are no runs.
+///
+/// # Errors
+/// [`DataError::Io`] when the journal folder cannot be listed.
+pub fn all(home: &Home) -> Result<Vec<Run>, DataError> {
+    let root = home.journal();
+    let entries = match fs::read_dir(&root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(DataError::io("list", root)(e)),
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let dir = entry.map_err(DataError::io("list", root.clone()))?.path();
+        let Ok(manifest) = RunManifest::read(&dir) else { continue };
+        let written = fs::metadata(dir.join("manifest.json")).and_then(|m| m.modified());
+        runs.push(Run { dir, manifest, written: written.unwrap_or(SystemTime::UNIX_EPOCH) });
+    }
+    // A backtest says when its data were made, so the newest is told by the file, and ties by what is inside.
+    let age = |run: &Run| (run.written, run.manifest.created_ns, run.manifest.run_id.clone());
+    runs.sort_by_key(|run| std::cmp::Reverse(age(run)));
+    Ok(runs)
+}
+
+/// The run of that name, or the one written last for `latest`.
+///
+/// # Errors
+/// [`DataError::NotFound`] with what there is.
+pub fn find(home: &Home, name: &str) -> Result<Run, DataError> {
+    let runs = all(home)?;
+    let known: Vec<String> = runs.iter().take(5).map(|r| r.manifest.run_id.clone()).collect();
+    let found = runs.into_iter().find(|r| name == "latest" || r.manifest.run_id == name);
+    found.ok_or_else(|| {
+        let root = home.journal();
+        DataError::NotFound(if known.is_empty() {
+            format!("there are no runs in {}; start one with: traider up", root.display())
+        } else {
+            format!("there is no run `{name}` in {}; the newest are {}", root.display(), known.join(", "))
+        })
+    })
+}

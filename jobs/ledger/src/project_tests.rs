@@ -1,0 +1,133 @@
+//! The projection and the report on a real Postgres.
+
+use super::*;
+use crate::samples;
+use domain::Side;
+use store::Store;
+use store::testing::TestHome;
+
+async fn apply_all(store: &Store, facts: Vec<Facts>) -> Result<Summary, ProjectError> {
+    let mut tx = store.pool.begin().await.unwrap();
+    let done = apply(&mut tx, facts).await;
+    if done.is_ok() {
+        tx.commit().await.unwrap();
+    }
+    done
+}
+
+fn two_runs() -> Vec<Facts> {
+    // The same venue fill ids in both: each run has a venue of its own.
+    vec![samples::facts("01RUNA"), samples::facts("01RUNB")]
+}
+
+async fn telling_again_changes_nothing(store: &Store) {
+    let first = apply_all(store, two_runs()).await.unwrap();
+    assert_eq!((first.portfolios, first.fills, first.lots, first.matches, first.entries), (2, 4, 2, 2, 4));
+    assert!(first.rows_changed > 0);
+    let hash = content_hash(&store.pool).await.unwrap();
+    let second = apply_all(store, two_runs()).await.unwrap();
+    assert_eq!(second.rows_changed, 0);
+    assert_eq!(content_hash(&store.pool).await.unwrap(), hash);
+    // An earlier reading of the journal, applied late, does not turn the record back.
+    let mut earlier = samples::facts("01RUNA");
+    earlier.last_seq = 3;
+    earlier.fills.truncate(1);
+    let late = apply_all(store, vec![earlier]).await.unwrap();
+    assert_eq!((late.older, late.rows_changed), (1, 0));
+    assert_eq!(content_hash(&store.pool).await.unwrap(), hash);
+}
+
+async fn growing_step_by_step_ends_where_a_rebuild_ends(store: &Store) {
+    let mut facts = samples::facts("01RUNA");
+    facts.last_seq = 101;
+    // A fill that became known late: the sale it stands before was matched with another lot until now.
+    let mut early = samples::at(facts.fills[0].clone(), 0);
+    (early.fill_id, early.seq) = ("0".into(), 101);
+    facts.fills.push(early);
+    assert!(apply_all(store, vec![facts.clone()]).await.unwrap().rows_changed > 0);
+    let grown = content_hash(&store.pool).await.unwrap();
+    let mut tx = store.pool.begin().await.unwrap();
+    clear(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_ne!(content_hash(&store.pool).await.unwrap(), grown);
+    apply_all(store, vec![samples::facts("01RUNB"), facts]).await.unwrap();
+    assert_eq!(content_hash(&store.pool).await.unwrap(), grown);
+}
+
+async fn a_fill_told_otherwise_is_refused(store: &Store) {
+    let before = content_hash(&store.pool).await.unwrap();
+    let mut facts = samples::facts("01RUNB");
+    facts.fills[0].qty = domain::Decimal::parse("0.03").unwrap();
+    let refused = apply_all(store, vec![facts]).await.unwrap_err();
+    assert!(matches!(&refused, ProjectError::Diverged { fills, .. } if fills[..] == ["1"]), "{refused}");
+    assert!(matches!(StepError::from(refused), StepError::Permanent(_)));
+    let mut facts = samples::facts("01RUNB");
+    facts.fills.remove(1);
+    assert!(matches!(apply_all(store, vec![facts]).await, Err(ProjectError::Diverged { .. })), "a fill went missing");
+    assert_eq!(content_hash(&store.pool).await.unwrap(), before);
+}
+
+async fn the_database_itself_refuses_what_does_not_balance(store: &Store) {
+    let mut tx = store.pool.begin().await.unwrap();
+    sqlx::query("UPDATE traider.postings SET amount = amount * 2 WHERE line = 1").execute(&mut *tx).await.unwrap();
+    let refused = tx.commit().await.unwrap_err().to_string();
+    assert!(refused.contains("not to zero"), "{refused}");
+}
+
+async fn postings_in_the_database_agree_with_the_lots_there(store: &Store) {
+    let (assets, lots): (String, String) = sqlx::query_as(
+        "SELECT (SELECT trim_scale(sum(amount))::text FROM traider.postings WHERE account = 'asset:binance:BTC'),
+                (SELECT trim_scale(sum(left_qty))::text FROM traider.lots)",
+    )
+    .fetch_one(&store.pool)
+    .await
+    .unwrap();
+    // Run A bought 0.02 twice and sold 0.01, run B bought 0.02 and sold 0.01.
+    assert_eq!((assets.as_str(), lots.as_str()), ("0.04", "0.04"));
+}
+
+async fn the_report_of_the_day_is_the_same_bytes_each_time(store: &Store, home: &settings::Home) {
+    let day = "2024-08-08".parse().unwrap();
+    let (report, one) = crate::report::daily(&store.pool, home, day).await.unwrap();
+    assert_eq!((report.trades.len(), report.orders.total, report.risk.refused), (5, 6, 2));
+    let folder = home.reports().join("day=2024-08-08");
+    let read = || -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        files.iter().map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(p).unwrap())).collect()
+    };
+    let first = read();
+    assert_eq!(first.len(), 5, "five files and no temporary one: {:?}", first.iter().map(|f| &f.0).collect::<Vec<_>>());
+    std::fs::remove_file(folder.join("report.html")).unwrap();
+    let (_, two) = crate::report::daily(&store.pool, home, day).await.unwrap();
+    assert_eq!((one, read()), (two, first));
+    let empty = crate::report::daily(&store.pool, home, "2024-08-09".parse().unwrap()).await.unwrap();
+    assert!(empty.0.trades.is_empty());
+}
+
+#[test]
+fn the_projection_is_idempotent_rebuildable_and_guarded() {
+    let server = TestHome::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = server.store().await.unwrap();
+        telling_again_changes_nothing(&store).await;
+        growing_step_by_step_ends_where_a_rebuild_ends(&store).await;
+        a_fill_told_otherwise_is_refused(&store).await;
+        the_database_itself_refuses_what_does_not_balance(&store).await;
+        postings_in_the_database_agree_with_the_lots_there(&store).await;
+        the_report_of_the_day_is_the_same_bytes_each_time(&store, &server.home).await;
+        store.close().await;
+    });
+}
+
+#[test]
+fn facts_that_make_no_books_are_refused_before_any_transaction() {
+    let mut facts = samples::facts("01RUNA");
+    let mut other = facts.fills[0].clone();
+    (other.fill_id, other.symbol, other.quote) = ("9".into(), "BTCEUR".into(), "EUR".into());
+    other.side = Side::Sell;
+    facts.fills.push(other);
+    let refused = write(vec![facts]).err().unwrap();
+    assert!(refused.to_string().contains("more than one currency"), "{refused}");
+}

@@ -1,0 +1,79 @@
+//! Workflow runs for the page, from Postgres. Connected when first asked for and again after a failure; without a
+//! database the page says so and shows the rest.
+
+use serde_json::{Value, json};
+use settings::Home;
+use std::time::{Duration, Instant};
+use store::view::{RunFilter, list_runs, show_run, workers};
+use store::{Store, StoreError};
+use tokio::sync::Mutex;
+
+/// Runs shown.
+const RUNS: i64 = 12;
+/// Runs shown with their steps.
+const RUNS_WITH_STEPS: usize = 6;
+/// An answer is good for this long, whoever asks.
+const FRESH: Duration = Duration::from_secs(1);
+/// A worker that was seen within this time lives, seconds.
+const WORKER_SEEN_S: f64 = 60.0;
+
+/// The runs and the connection to where they are.
+pub struct Runs {
+    home: Home,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    store: Option<Store>,
+    last: Option<(Instant, Value)>,
+}
+
+impl Runs {
+    /// Not yet connected.
+    pub fn new(home: Home) -> Runs {
+        Runs { home, state: Mutex::default() }
+    }
+
+    /// The newest runs, the newest of them with steps; or why there are none.
+    pub async fn newest(&self) -> Value {
+        let mut state = self.state.lock().await;
+        if let Some((at, value)) = &state.last
+            && at.elapsed() < FRESH
+        {
+            return value.clone();
+        }
+        let value = match self.read(&mut state.store).await {
+            Ok(value) => value,
+            Err(error) => {
+                state.store = None;
+                json!({"store": "down", "why": error.to_string(), "runs": []})
+            }
+        };
+        state.last = Some((Instant::now(), value.clone()));
+        value
+    }
+
+    async fn read(&self, kept: &mut Option<Store>) -> Result<Value, StoreError> {
+        let store = match kept {
+            Some(store) => store,
+            None => kept.insert(Store::attach(&self.home).await?),
+        };
+        let list = list_runs(store, &RunFilter { limit: RUNS, ..RunFilter::default() }).await?;
+        let mut runs = Vec::new();
+        for (i, run) in list.iter().enumerate() {
+            let mut shown = json!(run);
+            if i < RUNS_WITH_STEPS {
+                let detail = show_run(store, &run.id).await?;
+                let step = |s: &store::view::StepRow| {
+                    json!({"name": s.name, "job": s.job, "state": s.state, "attempt": s.attempt, "error": s.error,
+                           "summary": s.summary, "started_at": s.started_at, "ended_at": s.ended_at})
+                };
+                shown["step_list"] = detail.steps_detail.iter().map(step).collect();
+            }
+            runs.push(shown);
+        }
+        let alive = workers(store, WORKER_SEEN_S).await?.len();
+        Ok(json!({"store": "up", "workers": alive, "runs": runs}))
+    }
+}
