@@ -24,7 +24,8 @@ CREATE TABLE traider.orders (
     kind         text    NOT NULL,
     tif          text    NOT NULL,
     price        numeric NOT NULL,
-    qty          numeric NOT NULL CHECK (qty > 0),
+    -- A refused order may have been sized to nothing.
+    qty          numeric NOT NULL CHECK (qty >= 0),
     filled       numeric NOT NULL CHECK (filled >= 0),
     state        text    NOT NULL,
     reason       text    NOT NULL,

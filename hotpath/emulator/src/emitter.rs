@@ -34,12 +34,7 @@ pub async fn run(shared: Arc<Shared>, mut items: mpsc::Receiver<Item>, free_runn
 }
 
 /// Waits until `item` may go out and lets it out. False when the server stops.
-async fn wait_for_turn(
-    shared: &Shared,
-    item: &Item,
-    free_running: bool,
-    stop: &mut watch::Receiver<bool>,
-) -> bool {
+async fn wait_for_turn(shared: &Shared, item: &Item, free_running: bool, stop: &mut watch::Receiver<bool>) -> bool {
     let reached = Instant::now();
     loop {
         if *stop.borrow_and_update() {

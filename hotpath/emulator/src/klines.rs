@@ -189,17 +189,41 @@ mod tests {
     fn candles_by_hand_with_a_quiet_minute_between() {
         let btc = rules::instrument(InstrumentId(0), "BTCUSDT", &rules::Steps::default()).unwrap();
         let mut klines = Klines::default();
-        klines.on_trade(&trade(60_000, 100_00, 100_000, Side::Buy));
-        klines.on_trade(&trade(61_500, 103_00, 200_000, Side::Sell));
-        klines.on_trade(&trade(119_999, 101_00, 100_000, Side::Buy));
-        klines.on_trade(&trade(180_000, 99_00, 100_000, Side::Sell));
+        klines.on_trade(&trade(60_000, 10_000, 100_000, Side::Buy));
+        klines.on_trade(&trade(61_500, 10_300, 200_000, Side::Sell));
+        klines.on_trade(&trade(119_999, 10_100, 100_000, Side::Buy));
+        klines.on_trade(&trade(180_000, 9900, 100_000, Side::Sell));
         let rows = |wanted| klines.rows(&btc, &wanted);
         let minutes = Wanted { interval_ms: MINUTE_MS, start_ms: None, end_ms: None, limit: 500 };
-        let want = json!([60_000, "100.00000000", "103.00000000", "100.00000000", "101.00000000", "4.00000000",
-            119_999, "407.00000000", 3, "2.00000000", "201.00000000", "0"]);
+        let want = json!([
+            60_000,
+            "100.00000000",
+            "103.00000000",
+            "100.00000000",
+            "101.00000000",
+            "4.00000000",
+            119_999,
+            "407.00000000",
+            3,
+            "2.00000000",
+            "201.00000000",
+            "0"
+        ]);
         assert_eq!(rows(minutes)[0], want);
-        let flat = json!([120_000, "101.00000000", "101.00000000", "101.00000000", "101.00000000", "0.00000000",
-            179_999, "0.00000000", 0, "0.00000000", "0.00000000", "0"]);
+        let flat = json!([
+            120_000,
+            "101.00000000",
+            "101.00000000",
+            "101.00000000",
+            "101.00000000",
+            "0.00000000",
+            179_999,
+            "0.00000000",
+            0,
+            "0.00000000",
+            "0.00000000",
+            "0"
+        ]);
         assert_eq!(rows(minutes)[1], flat);
         assert_eq!(rows(minutes).len(), 3);
         let open = |rows: Vec<Value>| rows.iter().map(|r| r[0].as_u64().unwrap()).collect::<Vec<_>>();

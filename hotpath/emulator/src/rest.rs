@@ -31,8 +31,10 @@ fn answer(shared: &Shared, weight: u64, make: impl FnOnce(&mut World) -> Reply) 
     };
     drop(world);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let headers = [(header::CONTENT_TYPE.as_str(), "application/json;charset=UTF-8".to_owned()),
-        ("x-mbx-used-weight-1m", used.to_string())];
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), "application/json;charset=UTF-8".to_owned()),
+        ("x-mbx-used-weight-1m", used.to_string()),
+    ];
     (status, headers, body).into_response()
 }
 

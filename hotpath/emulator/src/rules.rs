@@ -22,8 +22,7 @@ pub const KNOWN: [(&str, &str, &str); 4] = [
     ("SOLUSDT", "0.01", "0.001"),
 ];
 
-const QUOTES: [&str; 12] =
-    ["FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "USD"];
+const QUOTES: [&str; 12] = ["FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "USD"];
 
 /// The coarsest steps that fit all prices and sizes seen, in units of 10^-8.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,8 +45,8 @@ impl Steps {
         let units = |text: &str| {
             Decimal::parse(text).ok().and_then(|d| d.at_scale(SCALE)).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
         };
-        self.price = gcd(self.price, units(price));
-        self.qty = gcd(self.qty, units(qty));
+        self.price = gcd(units(price), self.price);
+        self.qty = gcd(units(qty), self.qty);
     }
 }
 

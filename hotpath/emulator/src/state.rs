@@ -135,12 +135,7 @@ impl World {
         }
         let symbols = symbols
             .into_iter()
-            .map(|listed| Symbol {
-                listed,
-                klines: Klines::default(),
-                snapshot_served: false,
-                snapshot_passed: false,
-            })
+            .map(|listed| Symbol { listed, klines: Klines::default(), snapshot_served: false, snapshot_passed: false })
             .collect();
         Self {
             venue,

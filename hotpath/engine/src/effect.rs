@@ -9,7 +9,9 @@ use crate::risk;
 use domain::ExecEvent;
 use domain::event::Note;
 use domain::order::Fill;
-use domain::{ClientOrderId, InstrumentId, Lots, OrderRequest, OrderState, Position, Side, StrategyId, TickLots, Ticks};
+use domain::{
+    ClientOrderId, InstrumentId, Lots, OrderRequest, OrderState, Position, Side, StrategyId, TickLots, Ticks,
+};
 use serde::Serialize;
 
 /// One thing to do or to note.

@@ -28,9 +28,9 @@ pub struct Stats {
 /// Counters of the order books.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookStats {
-    /// Changes applied to a live book, that is those that came after its snapshot.
+    /// Changes applied that are wholly newer than the snapshot they build on.
     pub diffs_applied: u64,
-    /// Changes that had waited for the snapshot and were applied on it.
+    /// Changes applied that overlap their snapshot: at most one per snapshot, the one that bridges to it.
     pub diffs_bridged: u64,
     /// Changes that were already in the book, or came while the connection was down.
     pub diffs_ignored: u64,

@@ -86,7 +86,8 @@ impl DelayedVenue {
 
     /// Time of the next thing to happen without the market, if any.
     pub fn next_due_ns(&self) -> Option<u64> {
-        let times = [self.inbound.first_key_value().map(|(k, _)| k.0), self.outbound.first_key_value().map(|(k, _)| k.0)];
+        let times =
+            [self.inbound.first_key_value().map(|(k, _)| k.0), self.outbound.first_key_value().map(|(k, _)| k.0)];
         times.into_iter().flatten().min()
     }
 

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod book;
+mod checks;
 pub mod delay;
 pub mod market;
 mod matching;

@@ -1,8 +1,9 @@
 //! How the public market fills our orders: the part of [`SimVenue`] that turns book changes and trades into fills.
 
-use crate::order::{OwnTrade, SimKind, SimOrder, SimOutput, SimStatus};
 use crate::book::Book;
-use crate::venue::{SimVenue, fee};
+use crate::checks::fee;
+use crate::order::{OwnTrade, SimKind, SimOrder, SimOutput, SimStatus};
+use crate::venue::SimVenue;
 use domain::event::{ExecReport, Level, Trade};
 use domain::order::{ExecEvent, Fee, Fill};
 use domain::{Decimal, FillId, InstrumentId, Lots, Side, TickLots, Ticks, num};
@@ -20,8 +21,13 @@ impl SimVenue {
     /// Our resting orders of one side, best price first, then oldest first.
     pub(crate) fn resting(&self, instrument: InstrumentId, side: Side) -> Vec<SimOrder> {
         let Some(listing) = self.listings.get(&instrument) else { return Vec::new() };
-        let mut own: Vec<SimOrder> =
-            listing.resting.iter().filter_map(|id| self.orders.get(id)).filter(|o| o.request.side == side).copied().collect();
+        let mut own: Vec<SimOrder> = listing
+            .resting
+            .iter()
+            .filter_map(|id| self.orders.get(id))
+            .filter(|o| o.request.side == side)
+            .copied()
+            .collect();
         // Stable, and `resting` is in order of arrival.
         own.sort_by_key(|o| match side {
             Side::Buy => -o.request.price.get(),
@@ -51,9 +57,14 @@ impl SimVenue {
             .map(|o| (o.venue_id, displayed(&listing.book, o)))
             .collect();
         apply(&mut listing.book);
+        let mut blind = Vec::new();
         for (venue_id, before) in before {
             let Some(order) = self.orders.get_mut(&venue_id) else { continue };
-            match (before, displayed(&listing.book, order)) {
+            let after = displayed(&listing.book, order);
+            if after.is_some() && order.queue.front.is_infinite() {
+                blind.push((venue_id, order.request.price));
+            }
+            match (before, after) {
                 (Some(before), Some(after)) if before != after => {
                     order.queue.on_depth(self.config.queue, before, after);
                 }
@@ -61,6 +72,10 @@ impl SimVenue {
                 // Unchanged, or no longer known: what is not seen moves nobody.
                 (Some(_), Some(_)) | (_, None) => {}
             }
+        }
+        // Orders that arrived while nothing was known meet the book now, as if they arrived now.
+        for (venue_id, price) in blind {
+            self.take(ts_ns, venue_id, Some(price), out);
         }
         self.cross(ts_ns, instrument, Side::Buy, out);
         self.cross(ts_ns, instrument, Side::Sell, out);
@@ -226,8 +241,7 @@ impl SimVenue {
         order.value_filled = TickLots::new(order.value_filled.get() + num::value(price, qty).get());
         order.locked = order.locked.checked_sub(released).expect("released is part of what was locked");
         order.updated_ns = ts_ns;
-        order.status =
-            if order.leaves().is_zero() { SimStatus::Filled } else { SimStatus::PartiallyFilled };
+        order.status = if order.leaves().is_zero() { SimStatus::Filled } else { SimStatus::PartiallyFilled };
         *order
     }
 }

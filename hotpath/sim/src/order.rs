@@ -2,9 +2,9 @@
 
 use crate::queue::QueuePosition;
 use domain::event::{Balance, ExecReport};
+use domain::order::TimeInForce;
 use domain::order::{OrderKind, VenueOrderStatus};
 use domain::{ClientOrderId, Decimal, Event, InstrumentId, Lots, OrderRequest, Side, TickLots, Ticks};
-use domain::order::TimeInForce;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -45,15 +45,7 @@ impl From<&OrderRequest> for NewOrder {
             OrderKind::Limit => SimKind::Limit,
             OrderKind::PostOnly => SimKind::PostOnly,
         };
-        NewOrder {
-            id: r.id,
-            instrument: r.instrument,
-            side: r.side,
-            kind,
-            tif: r.tif,
-            price: r.price,
-            qty: r.qty,
-        }
+        NewOrder { id: r.id, instrument: r.instrument, side: r.side, kind, tif: r.tif, price: r.price, qty: r.qty }
     }
 }
 
@@ -192,7 +184,6 @@ impl Reject {
 
 /// What the venue reports.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one order's life is a handful of these; boxing would cost more")]
 pub enum SimOutput {
     /// News of an order the venue knows, and the order right after it.
     Exec {

@@ -19,8 +19,7 @@ pub const fn splitmix64(state: &mut u64) -> u64 {
 impl Rng {
     /// The sequence that belongs to `seed`.
     pub const fn new(mut seed: u64) -> Self {
-        let state =
-            [splitmix64(&mut seed), splitmix64(&mut seed), splitmix64(&mut seed), splitmix64(&mut seed)];
+        let state = [splitmix64(&mut seed), splitmix64(&mut seed), splitmix64(&mut seed), splitmix64(&mut seed)];
         Self { state }
     }
 

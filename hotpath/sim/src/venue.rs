@@ -18,8 +18,7 @@ use domain::config::Fees;
 use domain::event::{Balance, ExecReport, note};
 use domain::order::{ExecEvent, TimeInForce};
 use domain::{
-    Asset, ClientOrderId, Decimal, Event, Instrument, InstrumentId, Lots, Side, TickLots, Ticks, Venue, VenueOrderId,
-    num,
+    Asset, ClientOrderId, Decimal, Event, Instrument, InstrumentId, Lots, Side, TickLots, Venue, VenueOrderId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -121,11 +120,8 @@ impl SimVenue {
     fn list(&mut self, ts_ns: u64, instrument: &Instrument, out: &mut Vec<SimOutput>) {
         self.account.know(instrument.base);
         self.account.know(instrument.quote);
-        let fresh = || Listing {
-            instrument: instrument.clone(),
-            book: Book::new(self.config.refill_ns),
-            resting: Vec::new(),
-        };
+        let fresh =
+            || Listing { instrument: instrument.clone(), book: Book::new(self.config.refill_ns), resting: Vec::new() };
         let listing = self.listings.entry(instrument.id).or_insert_with(fresh);
         let same_units = (listing.instrument.tick, listing.instrument.lot) == (instrument.tick, instrument.lot);
         if same_units {
@@ -136,11 +132,8 @@ impl SimVenue {
         for venue_id in listing.resting.clone() {
             self.close(ts_ns, venue_id, SimStatus::Expired, ExecEvent::Expired, out);
         }
-        let listing = Listing {
-            instrument: instrument.clone(),
-            book: Book::new(self.config.refill_ns),
-            resting: Vec::new(),
-        };
+        let listing =
+            Listing { instrument: instrument.clone(), book: Book::new(self.config.refill_ns), resting: Vec::new() };
         self.listings.insert(instrument.id, listing);
     }
 
@@ -217,11 +210,24 @@ impl SimVenue {
     }
     /// Open orders, oldest first.
     pub fn open_orders(&self) -> impl Iterator<Item = &SimOrder> {
-        self.orders.values().filter(|o| o.status.is_open())
+        let mut ids: Vec<u64> = self.listings.values().flat_map(|l| l.resting.iter().copied()).collect();
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.orders.get(&id))
     }
     /// Remembered own trades with an id of at least `trade_id`, oldest first.
-    pub fn fills_since(&self, trade_id: u64) -> impl Iterator<Item = &OwnTrade> {
-        self.trades.iter().filter(move |t| t.trade_id >= trade_id)
+    pub fn fills_since(&self, trade_id: u64) -> impl DoubleEndedIterator<Item = &OwnTrade> {
+        // Ids count up by one, so the place follows from the id.
+        let oldest = self.trades.front().map_or(0, |t| t.trade_id);
+        let skip = usize::try_from(trade_id.saturating_sub(oldest)).unwrap_or(usize::MAX);
+        self.trades.range(skip.min(self.trades.len())..)
+    }
+    /// Remembered trades of one order, oldest first.
+    pub fn fills_of(&self, venue_id: u64) -> Vec<OwnTrade> {
+        let Some(order) = self.orders.get(&venue_id) else { return Vec::new() };
+        let since = self.trades.iter().rev().take_while(|t| t.ts_ns >= order.created_ns);
+        let mut own: Vec<OwnTrade> = since.filter(|t| t.venue_id == venue_id).copied().collect();
+        own.reverse();
+        own
     }
     /// Every asset's balance, in name order.
     pub fn balances(&self) -> Vec<Balance> {
@@ -238,66 +244,6 @@ impl SimVenue {
     /// The rules in force.
     pub fn instrument(&self, instrument: InstrumentId) -> Option<&Instrument> {
         self.listings.get(&instrument).map(|l| &l.instrument)
-    }
-
-    /// Every refusal a new order can meet, in the order of the checks.
-    fn check(&self, ts_ns: u64, new: &NewOrder) -> Result<(), Reject> {
-        let Listing { instrument, book, resting } =
-            self.listings.get(&new.instrument).ok_or(Reject::UnknownInstrument)?;
-        let market = new.kind == SimKind::Market;
-        if !market && new.price.get() <= 0 {
-            return Err(Reject::PriceFilter);
-        }
-        if new.qty < instrument.qty_min || new.qty > instrument.qty_max || new.qty.is_zero() {
-            return Err(Reject::LotSize);
-        }
-        let best = book.best(new.side.opposite()).map(|l| l.price);
-        let price = if market { best } else { Some(new.price) };
-        if price.is_some_and(|p| num::value(p, new.qty) < instrument.value_min) {
-            return Err(Reject::Notional);
-        }
-        if self.order(&new.id).is_some_and(|o| o.status.is_open()) {
-            return Err(Reject::DuplicateOrder);
-        }
-        if resting.len() >= self.config.open_orders_max {
-            return Err(Reject::MaxOrders);
-        }
-        if new.kind == SimKind::PostOnly && self.would_take(new, best) {
-            return Err(Reject::WouldTake);
-        }
-        let (asset, amount) = match (new.side, market) {
-            (Side::Sell, _) => (instrument.base, instrument.qty(new.qty)),
-            (Side::Buy, false) => (instrument.quote, self.hold(instrument, new.price, new.qty)),
-            (Side::Buy, true) => (instrument.quote, self.market_cost(ts_ns, instrument, book, new.qty)),
-        };
-        if self.account.covers(&asset, amount) { Ok(()) } else { Err(Reject::InsufficientBalance) }
-    }
-
-    fn would_take(&self, new: &NewOrder, best: Option<Ticks>) -> bool {
-        let crosses = |price: Ticks| match new.side {
-            Side::Buy => price <= new.price,
-            Side::Sell => price >= new.price,
-        };
-        best.is_some_and(crosses)
-            || self.resting(new.instrument, new.side.opposite()).iter().any(|o| crosses(o.request.price))
-    }
-
-    /// What a buy has to hold: its value and the larger of the two fees.
-    pub(crate) fn hold(&self, instrument: &Instrument, price: Ticks, qty: Lots) -> Decimal {
-        let bps = self.config.fees.maker_bps.max(self.config.fees.taker_bps);
-        plus_fee(instrument.notional(price, qty), bps)
-    }
-
-    /// What a market buy would cost now.
-    fn market_cost(&self, ts_ns: u64, instrument: &Instrument, book: &Book, qty: Lots) -> Decimal {
-        let (mut left, mut value) = (qty, 0i128);
-        book.walk(Side::Sell, |level| {
-            let n = book.available(Side::Sell, level, ts_ns).min(left);
-            left = left.saturating_sub(n);
-            value += num::value(level.price, n).get();
-            !left.is_zero()
-        });
-        plus_fee(instrument.value(TickLots::new(value)), self.config.fees.taker_bps)
     }
 
     fn accept(&mut self, ts_ns: u64, new: &NewOrder, out: &mut Vec<SimOutput>) -> u64 {
@@ -326,11 +272,7 @@ impl SimVenue {
         self.by_client.insert(new.id, venue_id);
         let mut text = VenueOrderId::new();
         write!(text, "{venue_id}").expect("20 digits fit");
-        let report = ExecReport {
-            id: new.id,
-            ts_venue_ns: ts_ns,
-            event: ExecEvent::Accepted { venue_order_id: text },
-        };
+        let report = ExecReport { id: new.id, ts_venue_ns: ts_ns, event: ExecEvent::Accepted { venue_order_id: text } };
         out.push(SimOutput::Exec { report, order });
         venue_id
     }
@@ -402,13 +344,4 @@ impl SimVenue {
             out.push(SimOutput::Balance(self.account.balance(self.config.venue, asset)));
         }
     }
-}
-
-fn plus_fee(value: Decimal, bps: u32) -> Decimal {
-    value.checked_add(fee(value, bps)).expect("values are below 10^20")
-}
-
-/// `bps` basis points of `value`, exact.
-pub(crate) fn fee(value: Decimal, bps: u32) -> Decimal {
-    value.checked_mul(Decimal::new(i128::from(bps), 4)).expect("values are below 10^20")
 }

@@ -25,7 +25,7 @@ pub enum DaemonError {
         tries: u32,
         /// The last cause.
         #[source]
-        source: RestError,
+        source: Box<RestError>,
     },
     /// Another daemon works in this home.
     #[error("another traiderd works in this home (lock `{}`, pid {pid}); stop it or choose another --home", path.display())]
@@ -39,7 +39,9 @@ pub enum DaemonError {
     #[error("the run's journal cannot be continued; keep the folder as it is and start a new run")]
     Journal(#[from] ReadError),
     /// The journal, replayed, gives other effects than it says: another build or configuration wrote it.
-    #[error("replaying the run's journal gives other effects at input {input}: {what}; start a new run with this build")]
+    #[error(
+        "replaying the run's journal gives other effects at input {input}: {what}; start a new run with this build"
+    )]
     Replay {
         /// Sequence number of the input.
         input: u64,

@@ -21,8 +21,8 @@ const READ_TIMEOUT: Duration = Duration::from_millis(100);
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// After so many unreadable frames only every thousandth is logged.
 const UNREADABLE_LOGGED: u64 = 10;
-/// Reason with which a replayed source closes at its end.
-const END_OF_CAPTURE: &str = "end of capture";
+/// How the reason begins with which the emulator closes at the end of its source.
+const END_OF_SOURCE: &str = "end of ";
 
 /// What the thread needs.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Market {
     pub telemetry: Arc<Telemetry>,
     /// Set when the daemon stops.
     pub stop: Arc<AtomicBool>,
-    /// A proper close "end of capture" ends the run (and is no loss).
+    /// A proper close "end of .." ends the run (and is no loss): the source is not endless.
     pub ends: bool,
 }
 
@@ -104,7 +104,7 @@ impl Market {
                     return Ok(End::Lost("nothing came for 90 s".to_owned()));
                 }
                 Ok(Incoming::Nothing) => {}
-                Ok(Incoming::Closed { code: Some(1000), reason }) if self.ends && reason == END_OF_CAPTURE => {
+                Ok(Incoming::Closed { code: Some(1000), reason }) if self.ends && reason.starts_with(END_OF_SOURCE) => {
                     self.telemetry.market_up.store(false, Ordering::Relaxed);
                     self.tx.push(Item { wall_ns: wall_ns(), source_ns: None, body: Body::SourceEnded(reason) })?;
                     return Ok(End::Over);

@@ -33,7 +33,8 @@ pub struct Recovered {
 /// [`DaemonError::Journal`] for damage, [`DaemonError::Replay`] when the effects differ, [`DaemonError::Config`].
 pub fn replay(dir: &Path, config: &EngineConfig) -> Result<Recovered, DaemonError> {
     let engine = Engine::new(config).map_err(|e| DaemonError::Config(e.to_string()))?;
-    let mut replay = Replay { engine, expected: None, effects: Vec::new(), last_ts_ns: 0, inputs: 0, instruments: Vec::new() };
+    let mut replay =
+        Replay { engine, expected: None, effects: Vec::new(), last_ts_ns: 0, inputs: 0, instruments: Vec::new() };
     let mut reader: RunReader = read_run(dir)?;
     for entry in reader.by_ref() {
         match entry? {

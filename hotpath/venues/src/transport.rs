@@ -97,8 +97,8 @@ impl Socket {
             .max_message_size(Some(FRAME_MAX))
             .write_buffer_size(4096)
             .max_write_buffer_size(WRITE_MAX);
-        let (ws, _response) = tungstenite::client_tls_with_config(url, stream, Some(config), None)
-            .map_err(|e| fail(e.to_string()))?;
+        let (ws, _response) =
+            tungstenite::client_tls_with_config(url, stream, Some(config), None).map_err(|e| fail(e.to_string()))?;
         let socket = Socket { ws };
         socket.set_read_timeout(None).map_err(|e| fail(e.to_string()))?;
         Ok(socket)
@@ -235,7 +235,8 @@ fn prepare(stream: TcpStream, timeout: Duration) -> std::io::Result<TcpStream> {
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     // A peer that vanished without a word is noticed even when we have nothing to say.
-    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
     socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok(stream)
 }

@@ -1,10 +1,10 @@
 //! Why an order was sent: the chain from the order back over the verdict and the signal to the book it saw and the
 //! journal record that carried it. Found by replay, so every number in it is what the engine had at that moment.
 
+use crate::DataError;
 use crate::facts::{kind_name, strategy_name, tif_name};
 use crate::replay::{Step, replay};
 use crate::runs::{self, Run};
-use crate::DataError;
 use domain::{ClientOrderId, Event, Instrument, InstrumentId, OrderRequest};
 use engine::{AuditRecord, Effect, FeatureValue};
 use serde_json::{Value, json};

@@ -51,10 +51,8 @@ pub fn tables(lake: &Lake, listed: &[(Partition, Manifest)]) -> Result<Vec<(Stri
 }
 
 fn scan(group: &Group, paths: &[PathBuf]) -> PolarsResult<LazyFrame> {
-    let paths = paths
-        .iter()
-        .map(|p| PlRefPath::try_from_path(&std::path::absolute(p)?))
-        .collect::<PolarsResult<Vec<_>>>()?;
+    let paths =
+        paths.iter().map(|p| PlRefPath::try_from_path(&std::path::absolute(p)?)).collect::<PolarsResult<Vec<_>>>()?;
     // venue, instrument and day are read off the path, as text. A folder above the lake that looks like a partition
     // (`x=y`) must be declared too and is dropped again.
     let keys = paths.first().map(|p| keys_of(p.as_str())).unwrap_or_default();

@@ -1,4 +1,5 @@
 //! SQL over a small lake.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
 use frames::{FramesError, sql};
 use lake::{CandleRow, FeatureTable, Lake, Lineage, Partition, TableMeta, TradeRow};
@@ -32,15 +33,21 @@ async fn tables_hold_what_the_newest_manifests_name_and_nothing_else() {
     small_lake(&dir).await;
     let folder = dir.path().join("dataset=trades/venue=binance/instrument=BTCUSDT/day=2024-08-08");
     fs::write(folder.join("part-000003.parquet#1"), b"half a file").unwrap();
-    let r = sql(dir.path(), "SELECT instrument, day, count(*) AS n FROM trades GROUP BY instrument, day ORDER BY instrument, day")
-        .await
-        .unwrap();
+    let r = sql(
+        dir.path(),
+        "SELECT instrument, day, count(*) AS n FROM trades GROUP BY instrument, day ORDER BY instrument, day",
+    )
+    .await
+    .unwrap();
     assert_eq!(r.columns, ["instrument", "day", "n"]);
-    assert_eq!(r.rows, [
-        [json!("1000SATSUSDT"), json!("2024-08-08"), json!(1)],
-        [json!("BTCUSDT"), json!("2024-08-08"), json!(2)],
-        [json!("BTCUSDT"), json!("2024-08-09"), json!(1)],
-    ]);
+    assert_eq!(
+        r.rows,
+        [
+            [json!("1000SATSUSDT"), json!("2024-08-08"), json!(1)],
+            [json!("BTCUSDT"), json!("2024-08-08"), json!(2)],
+            [json!("BTCUSDT"), json!("2024-08-09"), json!(1)],
+        ]
+    );
     assert_eq!(r.row_count, 3);
 }
 
@@ -52,11 +59,14 @@ async fn money_is_exact_and_there_is_a_float_beside_it_in_units_of_its_own_scale
              WHERE venue = 'binance' AND day = '2024-08-08' ORDER BY price_f64";
     let r = sql(dir.path(), q).await.unwrap();
     let row = |a: i64, b: f64, c: f64, t: &str, s: &str| vec![json!(a), json!(b), json!(c), json!(t), json!(s)];
-    assert_eq!(r.rows, [
-        row(2345, 0.0002345, 7.0, "2024-08-08T23:55:01Z", "buy"),
-        row(6_183_763, 61837.63, 0.02, "2024-08-08T23:55:01Z", "sell"),
-        row(6_183_764, 61837.64, 0.01, "2024-08-08T23:55:02Z", "buy"),
-    ]);
+    assert_eq!(
+        r.rows,
+        [
+            row(2345, 0.0002345, 7.0, "2024-08-08T23:55:01Z", "buy"),
+            row(6_183_763, 61837.63, 0.02, "2024-08-08T23:55:01Z", "sell"),
+            row(6_183_764, 61837.64, 0.01, "2024-08-08T23:55:02Z", "buy"),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -79,12 +89,30 @@ async fn the_everyday_parts_of_sql_work() {
     let rows = [candle(0, 100), candle(1, 110), candle(2, 121)];
     lake.publish_rows(&p, &rows, &TableMeta::of::<CandleRow>(2, 5), &Lineage::default()).await.unwrap();
     for (query, want) in [
-        ("SELECT sum(volume) AS v, max(high) AS h, min(low) AS l FROM candles_1m WHERE complete", vec![vec![json!(30), json!(121), json!(100)]]),
-        ("SELECT close - lag(close) OVER (ORDER BY ts_open) AS d FROM candles_1m ORDER BY ts_open", vec![vec![json!(null)], vec![json!(10)], vec![json!(11)]]),
-        ("SELECT ts_open FROM candles_1m WHERE ts_open >= TIMESTAMP '2024-08-08 23:57:00'", vec![vec![json!("2024-08-08T23:57:00Z")]]),
-        ("WITH t AS (SELECT aggressor, sum(qty) AS q FROM trades WHERE instrument = 'BTCUSDT' GROUP BY aggressor) SELECT * FROM t ORDER BY aggressor", vec![vec![json!("buy"), json!(1500)], vec![json!("sell"), json!(2000)]]),
-        ("SELECT count(*) AS n FROM trades t JOIN candles_1m c ON t.instrument = c.instrument AND t.day = c.day", vec![vec![json!(6)]]),
-        ("SELECT extract(hour FROM ts_open) AS h, round(avg(close_f64), 2) AS a FROM candles_1m GROUP BY h HAVING count(*) > 1", vec![vec![json!(23), json!(1.1)]]),
+        (
+            "SELECT sum(volume) AS v, max(high) AS h, min(low) AS l FROM candles_1m WHERE complete",
+            vec![vec![json!(30), json!(121), json!(100)]],
+        ),
+        (
+            "SELECT close - lag(close) OVER (ORDER BY ts_open) AS d FROM candles_1m ORDER BY ts_open",
+            vec![vec![json!(null)], vec![json!(10)], vec![json!(11)]],
+        ),
+        (
+            "SELECT ts_open FROM candles_1m WHERE ts_open >= TIMESTAMP '2024-08-08 23:57:00'",
+            vec![vec![json!("2024-08-08T23:57:00Z")]],
+        ),
+        (
+            "WITH t AS (SELECT aggressor, sum(qty) AS q FROM trades WHERE instrument = 'BTCUSDT' GROUP BY aggressor) SELECT * FROM t ORDER BY aggressor",
+            vec![vec![json!("buy"), json!(1500)], vec![json!("sell"), json!(2000)]],
+        ),
+        (
+            "SELECT count(*) AS n FROM trades t JOIN candles_1m c ON t.instrument = c.instrument AND t.day = c.day",
+            vec![vec![json!(6)]],
+        ),
+        (
+            "SELECT extract(hour FROM ts_open) AS h, round(avg(close_f64), 2) AS a FROM candles_1m GROUP BY h HAVING count(*) > 1",
+            vec![vec![json!(23), json!(1.1)]],
+        ),
     ] {
         match sql(dir.path(), query).await {
             Ok(r) => assert_eq!(r.rows, want, "{query}"),
@@ -105,10 +133,10 @@ async fn feature_tables_of_different_builds_are_one_table() {
         lake.publish(&p, batch.schema(), &[batch], Some((0, 0)), &meta, &lineage).await.unwrap();
     }
     let r = sql(dir.path(), "SELECT day, ema_9, rsi_14 FROM features_1m ORDER BY day").await.unwrap();
-    assert_eq!(r.rows, [
-        [json!("2024-08-08"), json!(1.5), json!(null)],
-        [json!("2024-08-09"), json!(null), json!(null)]
-    ]);
+    assert_eq!(
+        r.rows,
+        [[json!("2024-08-08"), json!(1.5), json!(null)], [json!("2024-08-09"), json!(null), json!(null)]]
+    );
 }
 
 #[tokio::test]
@@ -118,7 +146,10 @@ async fn mistakes_are_explained() {
     assert!(empty.to_string().contains("run the ingest workflow"), "{empty}");
     small_lake(&dir).await;
     let unknown = sql(dir.path(), "SELECT * FROM trade").await.unwrap_err();
-    assert!(matches!(&unknown, FramesError::UnknownTable { name, known } if name == "trade" && known == "trades"), "{unknown}");
+    assert!(
+        matches!(&unknown, FramesError::UnknownTable { name, known } if name == "trade" && known == "trades"),
+        "{unknown}"
+    );
     for bad in ["SELEC 1", "SELECT nothing FROM trades", "SELECT price + FROM trades"] {
         let e = sql(dir.path(), bad).await.unwrap_err();
         assert!(e.is_usage() && !e.to_string().is_empty(), "{bad}: {e}");

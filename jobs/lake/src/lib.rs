@@ -17,15 +17,18 @@
 //! Start reading at [`Lake::publish`].
 #![warn(missing_docs)]
 
+mod columns;
 pub mod error;
 pub mod manifest;
 pub mod parquet_io;
 pub mod partition;
+pub mod publish;
 pub mod rows;
 pub mod store;
 
 pub use error::LakeError;
 pub use manifest::{FileEntry, Lineage, Manifest};
 pub use partition::{Day, Partition};
+pub use publish::{Published, TableMeta};
 pub use rows::{CandleRow, FeatureTable, LevelRow, QuoteRow, Row, TradeRow};
-pub use store::{Lake, Published, TableMeta, Verified};
+pub use store::{Lake, Verified};

@@ -5,9 +5,9 @@
 //! microseconds beside it.
 
 use crate::LakeError;
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::array::TimestampMicrosecondArray;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use crate::columns::{Columns, at, int, ints, micros, options, table, times};
+use arrow::array::{Array, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
 /// A row of a dataset with fixed columns.
@@ -107,53 +107,6 @@ pub struct CandleRow {
     pub complete: bool,
 }
 
-fn int(name: &str, nullable: bool) -> Field {
-    Field::new(name, DataType::Int64, nullable)
-}
-
-fn micros(name: &str, nullable: bool) -> Field {
-    Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), nullable)
-}
-
-fn ints(values: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values))
-}
-
-fn options(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter(values))
-}
-
-fn times(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    let micros = values.map(|v| v.map(|ns| ns.div_euclid(1000)));
-    Arc::new(TimestampMicrosecondArray::from_iter(micros).with_timezone("UTC"))
-}
-
-fn table(schema: SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
-    RecordBatch::try_new(schema, columns).expect("columns are built beside their schema")
-}
-
-/// Typed access to the columns of a batch.
-struct Columns<'a> {
-    dataset: &'static str,
-    batch: &'a RecordBatch,
-}
-
-impl<'a> Columns<'a> {
-    fn get<T: Array + 'static>(&self, name: &str) -> Result<&'a T, LakeError> {
-        self.batch
-            .column_by_name(name)
-            .and_then(|c| c.as_any().downcast_ref())
-            .ok_or_else(|| LakeError::Column { dataset: self.dataset.to_owned(), column: name.to_owned() })
-    }
-    fn int(&self, name: &str) -> Result<&'a Int64Array, LakeError> {
-        self.get(name)
-    }
-}
-
-fn at(column: &Int64Array, i: usize) -> Option<i64> {
-    column.is_valid(i).then(|| column.value(i))
-}
-
 impl Row for TradeRow {
     const DATASET: &'static str = "trades";
     const SCALED: &'static [(&'static str, &'static str)] = &[("price", "price"), ("qty", "qty")];
@@ -175,16 +128,19 @@ impl Row for TradeRow {
     }
     fn batch(rows: &[Self]) -> RecordBatch {
         let side = |r: &TradeRow| if r.aggressor_buy { "buy" } else { "sell" };
-        table(Self::schema(), vec![
-            times(rows.iter().map(|r| Some(r.ts_venue_ns))),
-            times(rows.iter().map(|r| Some(r.ts_recv_ns))),
-            ints(rows.iter().map(|r| r.ts_venue_ns)),
-            ints(rows.iter().map(|r| r.ts_recv_ns)),
-            ints(rows.iter().map(|r| r.trade_id)),
-            ints(rows.iter().map(|r| r.price)),
-            ints(rows.iter().map(|r| r.qty)),
-            Arc::new(StringArray::from_iter_values(rows.iter().map(side))),
-        ])
+        table(
+            Self::schema(),
+            vec![
+                times(rows.iter().map(|r| Some(r.ts_venue_ns))),
+                times(rows.iter().map(|r| Some(r.ts_recv_ns))),
+                ints(rows.iter().map(|r| r.ts_venue_ns)),
+                ints(rows.iter().map(|r| r.ts_recv_ns)),
+                ints(rows.iter().map(|r| r.trade_id)),
+                ints(rows.iter().map(|r| r.price)),
+                ints(rows.iter().map(|r| r.qty)),
+                Arc::new(StringArray::from_iter_values(rows.iter().map(side))),
+            ],
+        )
     }
     fn rows(batch: &RecordBatch) -> Result<Vec<Self>, LakeError> {
         let c = Columns { dataset: Self::DATASET, batch };
@@ -224,17 +180,20 @@ impl Row for QuoteRow {
         ]))
     }
     fn batch(rows: &[Self]) -> RecordBatch {
-        table(Self::schema(), vec![
-            times(rows.iter().map(|r| r.ts_venue_ns)),
-            times(rows.iter().map(|r| Some(r.ts_recv_ns))),
-            options(rows.iter().map(|r| r.ts_venue_ns)),
-            ints(rows.iter().map(|r| r.ts_recv_ns)),
-            ints(rows.iter().map(|r| r.update_id)),
-            ints(rows.iter().map(|r| r.bid_price)),
-            ints(rows.iter().map(|r| r.bid_qty)),
-            ints(rows.iter().map(|r| r.ask_price)),
-            ints(rows.iter().map(|r| r.ask_qty)),
-        ])
+        table(
+            Self::schema(),
+            vec![
+                times(rows.iter().map(|r| r.ts_venue_ns)),
+                times(rows.iter().map(|r| Some(r.ts_recv_ns))),
+                options(rows.iter().map(|r| r.ts_venue_ns)),
+                ints(rows.iter().map(|r| r.ts_recv_ns)),
+                ints(rows.iter().map(|r| r.update_id)),
+                ints(rows.iter().map(|r| r.bid_price)),
+                ints(rows.iter().map(|r| r.bid_qty)),
+                ints(rows.iter().map(|r| r.ask_price)),
+                ints(rows.iter().map(|r| r.ask_qty)),
+            ],
+        )
     }
     fn rows(batch: &RecordBatch) -> Result<Vec<Self>, LakeError> {
         let c = Columns { dataset: Self::DATASET, batch };
@@ -277,18 +236,21 @@ impl Row for LevelRow {
     }
     fn batch(rows: &[Self]) -> RecordBatch {
         let side = |r: &LevelRow| r.level.map(|(bid, _, _)| if bid { "bid" } else { "ask" });
-        table(Self::schema(), vec![
-            times(rows.iter().map(|r| r.ts_venue_ns)),
-            times(rows.iter().map(|r| Some(r.ts_recv_ns))),
-            options(rows.iter().map(|r| r.ts_venue_ns)),
-            ints(rows.iter().map(|r| r.ts_recv_ns)),
-            ints(rows.iter().map(|r| r.first_id)),
-            ints(rows.iter().map(|r| r.last_id)),
-            Arc::new(BooleanArray::from_iter(rows.iter().map(|r| Some(r.snapshot)))),
-            Arc::new(StringArray::from_iter(rows.iter().map(side))),
-            options(rows.iter().map(|r| r.level.map(|(_, price, _)| price))),
-            options(rows.iter().map(|r| r.level.map(|(_, _, qty)| qty))),
-        ])
+        table(
+            Self::schema(),
+            vec![
+                times(rows.iter().map(|r| r.ts_venue_ns)),
+                times(rows.iter().map(|r| Some(r.ts_recv_ns))),
+                options(rows.iter().map(|r| r.ts_venue_ns)),
+                ints(rows.iter().map(|r| r.ts_recv_ns)),
+                ints(rows.iter().map(|r| r.first_id)),
+                ints(rows.iter().map(|r| r.last_id)),
+                Arc::new(BooleanArray::from_iter(rows.iter().map(|r| Some(r.snapshot)))),
+                Arc::new(StringArray::from_iter(rows.iter().map(side))),
+                options(rows.iter().map(|r| r.level.map(|(_, price, _)| price))),
+                options(rows.iter().map(|r| r.level.map(|(_, _, qty)| qty))),
+            ],
+        )
     }
     fn rows(batch: &RecordBatch) -> Result<Vec<Self>, LakeError> {
         let c = Columns { dataset: Self::DATASET, batch };
@@ -332,19 +294,22 @@ impl Row for CandleRow {
         ]))
     }
     fn batch(rows: &[Self]) -> RecordBatch {
-        table(Self::schema(), vec![
-            times(rows.iter().map(|r| Some(r.ts_open_ns))),
-            ints(rows.iter().map(|r| r.ts_open_ns)),
-            ints(rows.iter().map(|r| r.open)),
-            ints(rows.iter().map(|r| r.high)),
-            ints(rows.iter().map(|r| r.low)),
-            ints(rows.iter().map(|r| r.close)),
-            ints(rows.iter().map(|r| r.volume)),
-            ints(rows.iter().map(|r| r.trades)),
-            ints(rows.iter().map(|r| r.first_trade_id)),
-            ints(rows.iter().map(|r| r.last_trade_id)),
-            Arc::new(BooleanArray::from_iter(rows.iter().map(|r| Some(r.complete)))),
-        ])
+        table(
+            Self::schema(),
+            vec![
+                times(rows.iter().map(|r| Some(r.ts_open_ns))),
+                ints(rows.iter().map(|r| r.ts_open_ns)),
+                ints(rows.iter().map(|r| r.open)),
+                ints(rows.iter().map(|r| r.high)),
+                ints(rows.iter().map(|r| r.low)),
+                ints(rows.iter().map(|r| r.close)),
+                ints(rows.iter().map(|r| r.volume)),
+                ints(rows.iter().map(|r| r.trades)),
+                ints(rows.iter().map(|r| r.first_trade_id)),
+                ints(rows.iter().map(|r| r.last_trade_id)),
+                Arc::new(BooleanArray::from_iter(rows.iter().map(|r| Some(r.complete)))),
+            ],
+        )
     }
     fn rows(batch: &RecordBatch) -> Result<Vec<Self>, LakeError> {
         let c = Columns { dataset: Self::DATASET, batch };
@@ -387,8 +352,7 @@ impl FeatureTable {
     /// [`LakeError::Column`] naming a feature that does not have one value per bar.
     pub fn batch(&self) -> Result<RecordBatch, LakeError> {
         let mut fields = vec![micros("ts_open", false), int("ts_open_ns", false)];
-        let mut arrays =
-            vec![times(self.ts_open_ns.iter().map(|&t| Some(t))), ints(self.ts_open_ns.iter().copied())];
+        let mut arrays = vec![times(self.ts_open_ns.iter().map(|&t| Some(t))), ints(self.ts_open_ns.iter().copied())];
         for (name, values) in &self.columns {
             if values.len() != self.ts_open_ns.len() {
                 return Err(LakeError::Column { dataset: Self::DATASET.to_owned(), column: name.clone() });

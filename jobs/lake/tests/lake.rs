@@ -1,6 +1,8 @@
 //! Publishing and reading a lake in a folder.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
 use lake::{Lake, LakeError, LevelRow, Lineage, Partition, QuoteRow, Row, TableMeta, TradeRow};
+use proptest::prelude::*;
 use std::fs;
 use std::path::PathBuf;
 
@@ -94,8 +96,7 @@ async fn a_writer_killed_at_any_point_leaves_the_old_version_and_the_next_one_he
     publish(&lake, &trades(10)).await;
     let old_pointer = fs::read(folder(&whole).join("manifest.json")).unwrap();
     let want = publish(&lake, &trades(11)).await;
-    let left: [&[&str]; 3] =
-        [&["part-000002.parquet", "manifest-000002.json"], &["manifest-000002.json"], &[]];
+    let left: [&[&str]; 3] = [&["part-000002.parquet", "manifest-000002.json"], &["manifest-000002.json"], &[]];
     for missing in left {
         let dir = tempfile::tempdir().unwrap();
         let lake = Lake::local(dir.path()).unwrap();
@@ -196,5 +197,23 @@ fn only_plain_column_types_are_used() {
     };
     for schema in [TradeRow::schema(), QuoteRow::schema(), LevelRow::schema(), lake::CandleRow::schema()] {
         assert!(schema.fields().iter().all(|f| allowed(f.data_type())), "{schema}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_row_survives_the_file(values in prop::collection::vec((any::<[i64; 5]>(), any::<bool>()), 1..300)) {
+        let row = |([ts_venue_ns, ts_recv_ns, trade_id, price, qty], aggressor_buy): ([i64; 5], bool)| {
+            TradeRow { ts_venue_ns, ts_recv_ns, trade_id, price, qty, aggressor_buy }
+        };
+        let rows: Vec<TradeRow> = values.into_iter().map(row).collect();
+        let write = || {
+            lake::parquet_io::encode("k", &TradeRow::schema(), &[TradeRow::batch(&rows)], &Default::default()).unwrap()
+        };
+        let bytes = write();
+        prop_assert_eq!(&bytes, &write());
+        let read = lake::parquet_io::decode("k", bytes).unwrap();
+        let back: Vec<TradeRow> = read.batches.iter().flat_map(|b| TradeRow::rows(b).unwrap()).collect();
+        prop_assert_eq!(back, rows);
     }
 }

@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn thirds_are_cut_not_rounded_up() {
-        let (one, third, whole) = (Amount::parse("1").unwrap(), Amount::parse("1").unwrap(), Amount::parse("3").unwrap());
+        let (one, third, whole) =
+            (Amount::parse("1").unwrap(), Amount::parse("1").unwrap(), Amount::parse("3").unwrap());
         assert_eq!(one.share(third, whole).to_string(), "0.333333333333333333");
         assert_eq!(one.negated().share(third, whole).to_string(), "-0.333333333333333333");
     }
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn too_many_digits_are_refused_and_said() {
         let fine = Decimal::new(1, 19);
-        assert_eq!(Amount::from_decimal(fine).unwrap_err().to_string().contains("0.0000000000000000001"), true);
+        assert!(Amount::from_decimal(fine).unwrap_err().to_string().contains("0.0000000000000000001"));
         assert!(Amount::product(Decimal::new(1, 10), Decimal::new(1, 9)).is_err());
     }
 

@@ -101,11 +101,8 @@ fn movements() -> impl Strategy<Value = Vec<Movement>> {
     prop::collection::vec(one, 1..60).prop_map(|list| {
         let build = |(i, (ts, is_buy, qty, price)): (usize, (u64, bool, i128, i128))| {
             let (qty, total) = (Amount::from_units(qty), Amount::from_units(qty * price));
-            let change = if is_buy {
-                Change::Acquire { qty, cost: total }
-            } else {
-                Change::Dispose { qty, proceeds: total }
-            };
+            let change =
+                if is_buy { Change::Acquire { qty, cost: total } } else { Change::Dispose { qty, proceeds: total } };
             Movement { queue: queue(), ts_ns: ts, seq: i as u64, id: format!("{i:03}"), change }
         };
         list.into_iter().enumerate().map(build).collect()
@@ -164,9 +161,9 @@ proptest! {
 }
 
 fn recorded(test: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TRAIDER_SHARED_DATA").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data")
-    });
+    let root = std::env::var_os("TRAIDER_SHARED_DATA")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
     let dir = root.join("tax/rp2");
     if dir.is_dir() {
         return Some(dir);

@@ -34,7 +34,8 @@ pub enum ProjectError {
     /// The database holds what the journals do not tell.
     #[error(
         "portfolio {portfolio}: the database has fills that the journals do not tell, or tell otherwise: {}. If the \
-         journals are right, empty the projection with: traider ledger rebuild", fills.join(", ")
+         journals are right, empty the projection (sql/queries/ledger/clear.sql) and start the workflow again: every \
+         row is made anew", fills.join(", ")
     )]
     Diverged {
         /// Which.
@@ -248,7 +249,11 @@ pub async fn run_with(ctx: &StepContext, facts: Vec<Facts>) -> Result<StepOutcom
     if summary.assumed_lots > 0 {
         ctx.log.warn(&format!("{} lots were held before the first fill; their cost is assumed", summary.assumed_lots));
     }
-    let summary = serde_json::to_value(&summary).map_err(|e| StepError::Permanent(e.to_string()))?;
+    let mut summary = serde_json::to_value(&summary).map_err(|e| StepError::Permanent(e.to_string()))?;
+    // What changes is known only when the step's transaction writes it, after this report.
+    for later in ["older", "rows_changed"] {
+        summary.as_object_mut().map(|fields| fields.remove(later));
+    }
     Ok(StepOutcome { inputs, outputs: Vec::new(), summary, writes: vec![Box::new(Projection(portfolios))] })
 }
 

@@ -94,7 +94,10 @@ async fn the_report_of_the_day_is_the_same_bytes_each_time(store: &Store, home: 
     let read = || -> Vec<(String, Vec<u8>)> {
         let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
-        files.iter().map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(p).unwrap())).collect()
+        files
+            .iter()
+            .map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(p).unwrap()))
+            .collect()
     };
     let first = read();
     assert_eq!(first.len(), 5, "five files and no temporary one: {:?}", first.iter().map(|f| &f.0).collect::<Vec<_>>());
@@ -103,6 +106,90 @@ async fn the_report_of_the_day_is_the_same_bytes_each_time(store: &Store, home: 
     assert_eq!((one, read()), (two, first));
     let empty = crate::report::daily(&store.pool, home, "2024-08-09".parse().unwrap()).await.unwrap();
     assert!(empty.0.trades.is_empty());
+}
+
+fn context(store: &Store, home: &settings::Home, params: serde_json::Value) -> StepContext {
+    StepContext {
+        store: store.clone(),
+        home: home.clone(),
+        run_id: "run".into(),
+        step: "step".into(),
+        attempt: 1,
+        epoch: 1,
+        partition: "2024-08-08".into(),
+        params,
+        log: store::StepLog::channel().0,
+        cancel: store::CancelToken::default(),
+    }
+}
+
+async fn the_handlers_hand_back_what_was_read_made_and_is_to_be_written(store: &Store, home: &settings::Home) {
+    let day = serde_json::json!({"day": "2024-08-08"});
+    let ctx = context(store, home, day.clone());
+    let outcome = run_with(&ctx, vec![samples::facts("01RUNC")]).await.unwrap();
+    assert_eq!(outcome.inputs, [("journal/01RUNC".to_owned(), "seq-100".to_owned())]);
+    assert_eq!((&outcome.summary["fills"], outcome.writes.len()), (&serde_json::json!(2), 1));
+    let before = content_hash(&store.pool).await.unwrap();
+    let mut tx = store.pool.begin().await.unwrap();
+    for write in outcome.writes {
+        write.apply(&mut tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_ne!(content_hash(&store.pool).await.unwrap(), before);
+    let outcome = crate::report::run(&ctx).await.unwrap();
+    assert_eq!((outcome.outputs[0].asset.as_str(), outcome.outputs[0].rows), ("report/daily", 7));
+    assert!(outcome.inputs.iter().any(|(asset, _)| asset == "ledger/01RUNC"), "{:?}", outcome.inputs);
+    let wrong = crate::report::run(&context(store, home, serde_json::json!({"day": "yesterday"}))).await;
+    assert!(matches!(wrong.err(), Some(StepError::Permanent(_))));
+    ctx.cancel.cancel();
+    assert!(matches!(run_with(&ctx, Vec::new()).await.err(), Some(StepError::Cancelled)));
+}
+
+async fn a_backtest_is_booked_but_is_no_part_of_the_days_report(store: &Store, home: &settings::Home) {
+    let mut facts = samples::facts("01BACK");
+    facts.mode = "backtest".into();
+    assert!(apply_all(store, vec![facts]).await.unwrap().rows_changed > 0);
+    let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap()).await.unwrap();
+    assert!(report.runs.iter().all(|r| r.run_id != "01BACK"));
+}
+
+async fn candles(home: &settings::Home, day: &str, open_ns: u64, closes: &[i64]) {
+    let lake = lake::Lake::local(&home.lake()).unwrap();
+    let partition = lake::Partition::new("candles_1m", "binance", "BTCUSDT", day.parse().unwrap()).unwrap();
+    let row = |(i, close): (usize, &i64)| lake::CandleRow {
+        ts_open_ns: i64::try_from(open_ns).unwrap() + i64::try_from(i).unwrap() * 60_000_000_000,
+        open: *close,
+        high: *close,
+        low: *close,
+        close: *close,
+        volume: 1,
+        trades: 1,
+        first_trade_id: 1,
+        last_trade_id: 1,
+        complete: true,
+    };
+    let rows: Vec<_> = closes.iter().enumerate().map(row).collect();
+    let meta = lake::TableMeta::of::<lake::CandleRow>(2, 5);
+    lake.publish_rows(&partition, &rows, &meta, &lake::Lineage::default()).await.unwrap();
+}
+
+async fn a_night_with_a_position_is_valued_by_the_lakes_prices(store: &Store, home: &settings::Home) {
+    const DAY_NS: u64 = 86_400_000_000_000;
+    let mut facts = samples::facts("01NIGHT");
+    facts.orders.clear();
+    facts.fills[0].ts_venue_ns -= DAY_NS;
+    apply_all(store, vec![facts]).await.unwrap();
+    candles(home, "2024-08-07", samples::NOON_NS - DAY_NS, &[60_100_00, 60_500_00]).await;
+    candles(home, "2024-08-08", samples::NOON_NS, &[61_200_00]).await;
+    let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap()).await.unwrap();
+    let line = report.money.lines.iter().find(|l| l.portfolio == "01NIGHT").unwrap();
+    // Sold 610 less a fee of 0.4575; holds 0.01 worth 620 now, held 0.02 worth 1210 at midnight.
+    assert_eq!((line.net.to_string().as_str(), line.fills), ("19.5425", 1));
+    let chart = report.charts.iter().find(|c| c.portfolio == "01NIGHT").unwrap();
+    let prices: Vec<String> = chart.prices.iter().map(|p| p.1.to_string()).collect();
+    assert_eq!(prices, ["61200", "61000", "62000"], "the lake's minute, the fill, the last price");
+    assert_eq!(chart.pnl.last().map(|p| p.1), Some(line.net));
+    assert!(report.inputs.iter().any(|i| i.asset == "candles_1m/binance/BTCUSDT/2024-08-07"));
 }
 
 #[test]
@@ -117,6 +204,9 @@ fn the_projection_is_idempotent_rebuildable_and_guarded() {
         the_database_itself_refuses_what_does_not_balance(&store).await;
         postings_in_the_database_agree_with_the_lots_there(&store).await;
         the_report_of_the_day_is_the_same_bytes_each_time(&store, &server.home).await;
+        the_handlers_hand_back_what_was_read_made_and_is_to_be_written(&store, &server.home).await;
+        a_backtest_is_booked_but_is_no_part_of_the_days_report(&store, &server.home).await;
+        a_night_with_a_position_is_valued_by_the_lakes_prices(&store, &server.home).await;
         store.close().await;
     });
 }

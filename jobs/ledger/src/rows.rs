@@ -25,7 +25,11 @@ fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {
     rows.iter().map(of).collect()
 }
 
-async fn changed(tx: &mut PgConnection, doing: &str, query: Query<'_, Postgres, PgArguments>) -> Result<u64, StoreError> {
+async fn changed(
+    tx: &mut PgConnection,
+    doing: &str,
+    query: Query<'_, Postgres, PgArguments>,
+) -> Result<u64, StoreError> {
     query.execute(tx).await.map(|done| done.rows_affected()).map_err(StoreError::sql(doing))
 }
 

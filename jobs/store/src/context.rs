@@ -44,7 +44,8 @@ impl StepContext {
     /// # Errors
     /// [`StepError::Permanent`] when it does not fit: trying again would not help.
     pub fn input<J: spec::JobSpec>(&self) -> Result<J, StepError> {
-        J::deserialize(&self.params).map_err(|e| StepError::Permanent(format!("the input of {} is wrong: {e}", J::NAME)))
+        J::deserialize(&self.params)
+            .map_err(|e| StepError::Permanent(format!("the input of {} is wrong: {e}", J::NAME)))
     }
 }
 

@@ -23,6 +23,12 @@ pub enum StoreError {
         /// What failed and what to do.
         what: String,
     },
+    /// The private cluster is there or not, but it does not run, and the caller did not want to start it.
+    #[error("the private database in `{}` is not running; start it with: traider up", path.display())]
+    NotRunning {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// Nobody answers, or the connection was lost.
     #[error("the database cannot be reached ({at})")]
     Unreachable {
@@ -90,7 +96,10 @@ impl StoreError {
     /// The process exit code for this failure: 5 when the database cannot be reached, 7 when the state forbids it, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            StoreError::NoPostgres { .. } | StoreError::Cluster { .. } | StoreError::Unreachable { .. } => 5,
+            StoreError::NoPostgres { .. }
+            | StoreError::Cluster { .. }
+            | StoreError::NotRunning { .. }
+            | StoreError::Unreachable { .. } => 5,
             StoreError::Conflict { .. } | StoreError::Stale { .. } => 7,
             StoreError::Sql { .. } | StoreError::Migrate(_) | StoreError::NotFound { .. } | StoreError::Write(_) => 1,
         }

@@ -12,7 +12,7 @@ pub mod control;
 pub mod embedded;
 pub mod error;
 pub mod logs;
-mod queue;
+pub mod queue;
 pub mod testing;
 pub mod view;
 
@@ -29,7 +29,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Connections one process holds at most; a worker needs one per running step, one to listen, and a few to spare.
-const CONNECTIONS_MAX: u32 = 12;
+const CONNECTIONS_MAX: u32 = 16;
 /// How long a caller waits for a connection before the database counts as unreachable.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
@@ -58,19 +58,16 @@ impl Store {
     /// Connects without starting anything.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] when nothing runs, with what to do.
+    /// [`StoreError::NotRunning`] when nothing runs, with what to do; [`StoreError::Unreachable`].
     pub async fn attach(home: &Home) -> Result<Store, StoreError> {
         if let Some(url) = database_url() {
             return Store::connect_url(&url).await;
         }
-        let at = home.pg();
+        let path = home.pg();
         let home = home.clone();
         match blocking(move || Cluster::attach(&home)).await? {
             Some(cluster) => Store::connect_cluster(&cluster).await,
-            None => Err(StoreError::Unreachable {
-                at: format!("the private database in {} is not running; start it with: traider up", at.display()),
-                source: sqlx::Error::PoolClosed,
-            }),
+            None => Err(StoreError::NotRunning { path }),
         }
     }
 
@@ -85,8 +82,10 @@ impl Store {
     }
 
     async fn connect_url(url: &str) -> Result<Store, StoreError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|source| StoreError::Unreachable { at: "DATABASE_URL is not a Postgres address".to_owned(), source })?;
+        let options = PgConnectOptions::from_str(url).map_err(|source| StoreError::Unreachable {
+            at: "DATABASE_URL is not a Postgres address".to_owned(),
+            source,
+        })?;
         Store::connect(options).await
     }
 
@@ -95,8 +94,7 @@ impl Store {
             Some(socket) => socket.display().to_string(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
-        let options = options
-            .application_name(&format!("traider-{}", std::process::id()));
+        let options = options.application_name(&format!("traider-{}", std::process::id()));
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_WAIT)
@@ -172,7 +170,9 @@ async fn blocking<T: Send + 'static>(
 /// Makes the private cluster's database if it is not there yet.
 async fn create_database(options: &PgConnectOptions) -> Result<(), StoreError> {
     let name = options.get_database().unwrap_or("traider").to_owned();
-    let at = || format!("the private database in {}", options.get_socket().map(|s| s.display().to_string()).unwrap_or_default());
+    let at = || {
+        format!("the private database in {}", options.get_socket().map(|s| s.display().to_string()).unwrap_or_default())
+    };
     let mut first = options
         .clone()
         .database("postgres")

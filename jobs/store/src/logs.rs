@@ -26,13 +26,7 @@ pub struct LogRow {
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn append(
-    store: &Store,
-    run: &str,
-    step: &str,
-    attempt: i32,
-    lines: &[LogLine],
-) -> Result<(), StoreError> {
+pub async fn append(store: &Store, run: &str, step: &str, attempt: i32, lines: &[LogLine]) -> Result<(), StoreError> {
     if lines.is_empty() {
         return Ok(());
     }

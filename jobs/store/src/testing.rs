@@ -22,12 +22,20 @@ impl TestHome {
     /// # Errors
     /// When there is no Postgres, or no room in the temporary folder.
     pub fn start() -> Result<TestHome, StoreError> {
+        TestHome::start_with(Durability::None)
+    }
+
+    /// [`TestHome::start`] with a say in durability, for measurements.
+    ///
+    /// # Errors
+    /// See [`TestHome::start`].
+    pub fn start_with(durability: Durability) -> Result<TestHome, StoreError> {
         let broken = |e: std::io::Error| StoreError::Write(format!("no temporary folder: {e}"));
         // `/tmp` itself, because the socket's path must be short.
         let dir = tempfile::Builder::new().prefix("traider-").tempdir_in("/tmp").map_err(broken)?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).map_err(broken)?;
         let home = Home::locate(Some(dir.path()));
-        let cluster = Cluster::ensure_with(&home, Durability::None)?;
+        let cluster = Cluster::ensure_with(&home, durability)?;
         cluster.stop_when_gone(std::process::id())?;
         Ok(TestHome { home, cluster, _dir: dir })
     }

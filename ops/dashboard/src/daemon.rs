@@ -5,9 +5,10 @@ use crate::PERIOD;
 use crate::sections::{Sections, split};
 use serde_json::{Value, json};
 use settings::{Home, RunManifest};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often its own counters are asked.
+const STATUS_PERIOD: Duration = Duration::from_secs(1);
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -43,7 +46,7 @@ impl Feed {
 
     /// One answer, now.
     pub async fn now(&self) -> Sections {
-        frame(&self.home, &self.socket, &mut None).await
+        Asker { home: self.home.clone(), link: Link::to(self.socket.clone()), run: None, status: None }.frame().await
     }
 }
 
@@ -53,37 +56,55 @@ impl Drop for Feed {
     }
 }
 
+/// What the poller keeps between frames.
+struct Asker {
+    home: Home,
+    link: Link,
+    /// The run whose manifest was read, and what it said.
+    run: Option<(String, Value)>,
+    /// The daemon's counters, asked less often.
+    status: Option<(Instant, String)>,
+}
+
 async fn poll(home: Home, socket: PathBuf, frames: watch::Sender<Arc<Sections>>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut known = None;
+    let mut asker = Asker { home, link: Link::to(socket), run: None, status: None };
     loop {
         ticks.tick().await;
         if frames.receiver_count() > 0 {
-            frames.send_replace(Arc::new(frame(&home, &socket, &mut known).await));
+            frames.send_replace(Arc::new(asker.frame().await));
         }
     }
 }
 
-/// What a page is shown: the daemon's view, or why there is none.
-async fn frame(home: &Home, socket: &Path, known: &mut Option<(String, Value)>) -> Sections {
-    match ask(socket, &json!({"get": "view"})).await {
-        Ok(answer) => {
-            // The view stands alone or beside other things the daemon says of itself.
-            let (view, rest) = match answer.get("view") {
-                Some(view) => (view.clone(), answer.clone()),
-                None => (answer, Value::Null),
-            };
-            let mut sections = split(&view);
-            let run = view["run"].as_str().unwrap_or_default();
-            let mut link = json!({"daemon": "up", "run": run_facts(home, run, known)});
-            for (key, value) in rest.as_object().into_iter().flatten().filter(|(key, _)| *key != "view") {
-                link[key] = value.clone();
+impl Asker {
+    /// What a page is shown: the daemon's view, or why there is none.
+    async fn frame(&mut self) -> Sections {
+        match self.link.ask(&json!({"get": "view"})).await {
+            Ok(view) => {
+                let mut sections = split(&view);
+                let run = run_facts(&self.home, view["run"].as_str().unwrap_or_default(), &mut self.run);
+                sections.insert("link".to_owned(), json!({"daemon": "up", "run": run}).to_string());
+                if let Some(status) = self.status().await {
+                    sections.insert("status".to_owned(), status);
+                }
+                sections
             }
-            sections.insert("link".to_owned(), link.to_string());
-            sections
+            Err(why) => down(&why),
         }
-        Err(why) => down(&why),
+    }
+
+    /// The daemon's own counters and latencies; what the view says as well is left out.
+    async fn status(&mut self) -> Option<String> {
+        if self.status.as_ref().is_none_or(|(at, _)| at.elapsed() >= STATUS_PERIOD) {
+            let mut answer = self.link.ask(&json!({"get": "status"})).await.ok()?;
+            for told in ["safety", "stats", "now_ns", "engine_ns"] {
+                answer.as_object_mut().map(|o| o.remove(told));
+            }
+            self.status = Some((Instant::now(), answer.to_string()));
+        }
+        self.status.as_ref().map(|(_, text)| text.clone())
     }
 }
 
@@ -98,7 +119,8 @@ fn run_facts(home: &Home, run: &str, known: &mut Option<(String, Value)>) -> Val
         _ if run.is_empty() || run.contains(['/', '.']) => Value::Null,
         _ => match RunManifest::read(&home.journal_of(run)) {
             Ok(m) => {
-                let facts = json!({"id": run, "mode": m.mode.name(), "source": m.source, "build": m.build, "seed": m.seed});
+                let facts =
+                    json!({"id": run, "mode": m.mode.name(), "source": m.source, "build": m.build, "seed": m.seed});
                 *known = Some((run.to_owned(), facts.clone()));
                 facts
             }
@@ -107,27 +129,57 @@ fn run_facts(home: &Home, run: &str, known: &mut Option<(String, Value)>) -> Val
     }
 }
 
-/// Asks the daemon one thing.
-///
-/// # Errors
-/// In words for the page: nobody listens, no answer in a second, or an answer that is no JSON.
-pub async fn ask(socket: &Path, request: &Value) -> Result<Value, String> {
-    let talk = async {
-        let mut stream = UnixStream::connect(socket).await?;
-        stream.write_all(format!("{request}\n").as_bytes()).await?;
-        let mut line = String::new();
-        BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_line(&mut line).await?;
-        Ok::<String, std::io::Error>(line)
-    };
-    let line = match timeout(PATIENCE, talk).await {
-        Ok(Ok(line)) => line,
-        Ok(Err(e)) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
-            return Err("it is not running; start it with: traider demo (or traider up)".to_owned());
+/// A connection to the daemon, kept while it works.
+struct Link {
+    socket: PathBuf,
+    stream: Option<BufReader<UnixStream>>,
+}
+
+impl Link {
+    fn to(socket: PathBuf) -> Link {
+        Link { socket, stream: None }
+    }
+
+    /// Asks one thing. A kept connection may be that of a daemon long gone, so its failure is no answer yet.
+    async fn ask(&mut self, request: &Value) -> Result<Value, String> {
+        if let Some(mut stream) = self.stream.take()
+            && let Ok(Ok(line)) = timeout(PATIENCE, talk(&mut stream, request)).await
+        {
+            self.stream = Some(stream);
+            return understood(&line);
         }
-        Ok(Err(e)) => return Err(format!("its control socket fails: {e}")),
-        Err(_) => return Err("it does not answer within a second".to_owned()),
-    };
-    let answer: Value = serde_json::from_str(&line).map_err(|_| "its answer is not understood; other build?".to_owned())?;
+        let fresh = async {
+            let mut stream = BufReader::new(UnixStream::connect(&self.socket).await?);
+            let line = talk(&mut stream, request).await?;
+            Ok::<_, io::Error>((stream, line))
+        };
+        match timeout(PATIENCE, fresh).await {
+            Ok(Ok((stream, line))) => {
+                self.stream = Some(stream);
+                understood(&line)
+            }
+            Ok(Err(e)) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Err("it is not running; start it with: traider demo (or traider up)".to_owned())
+            }
+            Ok(Err(e)) => Err(format!("its control socket fails: {e}")),
+            Err(_) => Err("it does not answer within a second".to_owned()),
+        }
+    }
+}
+
+async fn talk(stream: &mut BufReader<UnixStream>, request: &Value) -> io::Result<String> {
+    stream.get_mut().write_all(format!("{request}\n").as_bytes()).await?;
+    let mut line = String::new();
+    let read = (&mut *stream).take(ANSWER_BYTES_MAX).read_line(&mut line).await?;
+    if read == 0 || !line.ends_with('\n') {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up"));
+    }
+    Ok(line)
+}
+
+fn understood(line: &str) -> Result<Value, String> {
+    let answer: Value =
+        serde_json::from_str(line).map_err(|_| "its answer is not understood; other build?".to_owned())?;
     match answer["error"].as_str() {
         Some(error) => Err(format!("it says: {error}")),
         None => Ok(answer),

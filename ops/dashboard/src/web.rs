@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 
 /// Everything from this server, nothing from elsewhere, nothing inline, in no frame.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 /// A report is one file with its style inside, and nothing else is allowed to it.
 const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -81,8 +82,7 @@ fn is_loopback_name(host: &str) -> bool {
 }
 
 async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let mut frames = app.feed.subscribe();
-    frames.mark_changed();
+    let frames = app.feed.subscribe();
     let stream = unfold((app, frames, Sections::new()), |(app, mut frames, mut sent)| async move {
         frames.changed().await.ok()?;
         let text = {
@@ -138,7 +138,11 @@ async fn report(State(app): State<App>, Path(day): Path<String>) -> Response {
             let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
             ([kind, (header::CONTENT_SECURITY_POLICY, REPORT_POLICY)], bytes).into_response()
         }
-        _ => (StatusCode::NOT_FOUND, "there is no report of that day; traider report daily makes it\n").into_response(),
+        _ => (
+            StatusCode::NOT_FOUND,
+            "there is no report of that day; this makes one: traider run start daily --partition YYYY-MM-DD\n",
+        )
+            .into_response(),
     }
 }
 
@@ -157,7 +161,9 @@ mod tests {
         for good in ["127.0.0.1", "127.0.0.1:8420", "localhost:1", "localhost", "[::1]:8420", "[::1]"] {
             assert!(is_loopback_name(good), "{good}");
         }
-        for bad in ["", "evil.example", "evil.example:8420", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"] {
+        for bad in
+            ["", "evil.example", "evil.example:8420", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"]
+        {
             assert!(!is_loopback_name(bad), "{bad}");
         }
     }

@@ -303,7 +303,8 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_all_told_with_place_and_nearest_name() {
-        let text = "schema = 1\nname = \"x\"\nonwer = \"me\"\n\n[[step]]\nname = \"a\"\njob = \"j\"\n  retry = { maxx = 3 }\n";
+        let text =
+            "schema = 1\nname = \"x\"\nonwer = \"me\"\n\n[[step]]\nname = \"a\"\njob = \"j\"\n  retry = { maxx = 3 }\n";
         let problems = parse("x.toml", text).unwrap_err();
         let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
         assert_eq!(

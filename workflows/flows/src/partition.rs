@@ -23,7 +23,9 @@ impl Partition {
         let day = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN);
         let (start, end) = match self.kind {
             PartitionKind::None if key == "all" => return Ok(None),
-            PartitionKind::None => return Err(format!("this workflow has no partitions; its only key is `all`, not `{key}`")),
+            PartitionKind::None => {
+                return Err(format!("this workflow has no partitions; its only key is `all`, not `{key}`"));
+            }
             PartitionKind::Key => {
                 let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
                 let good = (1..=100).contains(&key.len()) && key.chars().all(fine);

@@ -82,7 +82,8 @@ mod tests {
 
     fn fill(value: Value) -> Result<Value, String> {
         let params = json!({"venues": ["a", "b"], "depth": 5});
-        let range = Range { start: "2026-11-20T00:00:00Z".parse().unwrap(), end: "2026-11-21T00:00:00Z".parse().unwrap() };
+        let range =
+            Range { start: "2026-11-20T00:00:00Z".parse().unwrap(), end: "2026-11-21T00:00:00Z".parse().unwrap() };
         let item = json!("kraken");
         let scope = Scope {
             partition: "2026-11-20",
@@ -95,14 +96,18 @@ mod tests {
 
     #[test]
     fn a_lone_template_keeps_its_type_and_others_become_text() {
-        let filled = fill(json!({"v": "{params.venues}", "d": "{params.depth}", "k": "x/{item}/{partition}", "n": [1]}));
+        let filled =
+            fill(json!({"v": "{params.venues}", "d": "{params.depth}", "k": "x/{item}/{partition}", "n": [1]}));
         assert_eq!(filled.unwrap(), json!({"v": ["a", "b"], "d": 5, "k": "x/kraken/2026-11-20", "n": [1]}));
         assert_eq!(fill(json!("{partition.end}")).unwrap(), json!("2026-11-21T00:00:00Z"));
     }
 
     #[test]
     fn what_is_not_there_is_refused_with_the_nearest_name() {
-        assert_eq!(fill(json!("{params.venue}")).unwrap_err(), "there is no template `{params.venue}`; did you mean `params.venues`?");
+        assert_eq!(
+            fill(json!("{params.venue}")).unwrap_err(),
+            "there is no template `{params.venue}`; did you mean `params.venues`?"
+        );
         assert!(fill(json!("a {partition")).unwrap_err().contains("without a `}`"));
         assert!(fill(json!("a {params.venues}")).unwrap_err().contains("stand alone"));
     }

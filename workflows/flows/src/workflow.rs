@@ -100,9 +100,9 @@ impl Workflow {
             };
             *known = value.clone();
         }
-        let steps = self.steps(partition, range, &all).map_err(|(at, what)| {
-            refuse(format!("step `{}`: {what}", self.file.step[at].name.get_ref()))
-        })?;
+        let steps = self
+            .steps(partition, range, &all)
+            .map_err(|(at, what)| refuse(format!("step `{}`: {what}", self.file.step[at].name.get_ref())))?;
         Ok(RunPlan {
             workflow: self.name().to_owned(),
             sha256: self.sha256.clone(),
@@ -124,7 +124,8 @@ impl Workflow {
         let mut plans = Vec::new();
         for at in self.order.iter().copied() {
             let step = &self.file.step[at];
-            let needs: Vec<String> = step.needs.iter().flat_map(|need| instances[need.get_ref().as_str()].clone()).collect();
+            let needs: Vec<String> =
+                step.needs.iter().flat_map(|need| instances[need.get_ref().as_str()].clone()).collect();
             let items = items(step, params).map_err(|what| (at, what))?;
             // An empty list makes no instances, and nobody waits for them.
             instances.insert(step.name.get_ref(), Vec::new());
@@ -260,7 +261,9 @@ fn order(file: &File, problems: &mut Collector<'_>) -> Vec<usize> {
         .map(|s| s.needs.iter().filter_map(|need| at.get(need.get_ref().as_str()).copied()).collect())
         .collect();
     let mut placed = Vec::new();
-    while let Some(next) = (0..needs.len()).find(|n| !placed.contains(n) && needs[*n].iter().all(|m| placed.contains(m))) {
+    while let Some(next) =
+        (0..needs.len()).find(|n| !placed.contains(n) && needs[*n].iter().all(|m| placed.contains(m)))
+    {
         placed.push(next);
     }
     if let Some(stuck) = (0..needs.len()).find(|n| !placed.contains(n)) {
@@ -270,7 +273,10 @@ fn order(file: &File, problems: &mut Collector<'_>) -> Vec<usize> {
             if let Some(back) = path.iter().position(|seen| *seen == next) {
                 let mut round: Vec<&str> = path[back..].iter().map(|n| file.step[*n].name.get_ref().as_str()).collect();
                 round.push(round[0]);
-                problems.add(file.step[next].name.span(), format!("steps need each other in a circle: {}", round.join(" -> ")));
+                problems.add(
+                    file.step[next].name.span(),
+                    format!("steps need each other in a circle: {}", round.join(" -> ")),
+                );
                 break;
             }
             path.push(next);
@@ -284,6 +290,9 @@ fn check_inputs(workflow: &Workflow, problems: &mut Collector<'_>) {
     let partition = workflow.file.partition.example();
     let range = workflow.file.partition.range(partition).ok().flatten();
     if let Err((at, what)) = workflow.steps(partition, range, &workflow.params) {
-        problems.add(workflow.file.step[at].name.span(), format!("step `{}`: {what}", workflow.file.step[at].name.get_ref()));
+        problems.add(
+            workflow.file.step[at].name.span(),
+            format!("step `{}`: {what}", workflow.file.step[at].name.get_ref()),
+        );
     }
 }

@@ -7,7 +7,8 @@ use spec::plan::Backoff;
 use spec::{Queue, Retry, RunPlan};
 use std::fs;
 
-const HEAD: &str = "schema = 1\nname = \"x\"\n[partition]\nkind = \"day\"\n[params]\nvenues = [\"binance\", \"kraken\"]\n";
+const HEAD: &str =
+    "schema = 1\nname = \"x\"\n[partition]\nkind = \"day\"\n[params]\nvenues = [\"binance\", \"kraken\"]\n";
 
 fn plan(text: &str) -> RunPlan {
     let workflow = Workflow::parse("x.toml", text).unwrap_or_else(|problems| panic!("{problems}"));
@@ -23,7 +24,9 @@ fn problems(steps: &str) -> Vec<String> {
 }
 
 fn step(name: &str, needs: &str) -> String {
-    format!("[[step]]\nname = \"{name}\"\njob = \"report-daily\"\nneeds = [{needs}]\nwith = {{ day = \"{{partition}}\" }}\n")
+    format!(
+        "[[step]]\nname = \"{name}\"\njob = \"report-daily\"\nneeds = [{needs}]\nwith = {{ day = \"{{partition}}\" }}\n"
+    )
 }
 
 #[test]
@@ -80,7 +83,8 @@ fn a_circle_is_told_with_its_path() {
 
 #[test]
 fn names_that_are_not_there_are_told_all_at_once_with_the_nearest() {
-    let text = format!("{}{}", step("ingest", ""), step("report", "\"ingset\"")).replace("report-daily", "report-dialy");
+    let text =
+        format!("{}{}", step("ingest", ""), step("report", "\"ingset\"")).replace("report-daily", "report-dialy");
     assert_eq!(
         problems(&text),
         [
@@ -95,18 +99,24 @@ fn names_that_are_not_there_are_told_all_at_once_with_the_nearest() {
 
 #[test]
 fn inputs_and_templates_are_checked_before_anything_runs() {
-    let wrong = |with: &str| problems(&format!("[[step]]\nname = \"a\"\njob = \"report-daily\"\nwith = {{ {with} }}\n"));
+    let wrong =
+        |with: &str| problems(&format!("[[step]]\nname = \"a\"\njob = \"report-daily\"\nwith = {{ {with} }}\n"));
     assert!(wrong("day = \"{partition}\"").is_empty());
     assert!(wrong("dya = \"{partition}\"")[0].contains("unknown field `dya`"), "{:?}", wrong("dya = \"x\""));
     assert!(wrong("day = 7")[0].contains("invalid type"), "{:?}", wrong("day = 7"));
-    assert!(wrong("day = \"{partitoin}\"")[0].contains("did you mean `partition`?"), "{:?}", wrong("day = \"{partitoin}\""));
+    assert!(
+        wrong("day = \"{partitoin}\"")[0].contains("did you mean `partition`?"),
+        "{:?}",
+        wrong("day = \"{partitoin}\"")
+    );
     assert!(wrong("day = \"{item}\"")[0].contains("for_each"));
 }
 
 #[test]
 fn a_schedule_that_cannot_be_is_refused() {
     let with = |schedule: &str| {
-        let text = format!("schema = 1\nname = \"x\"\n[schedule]\n{schedule}\n[partition]\nkind = \"day\"\n{}", step("a", ""));
+        let text =
+            format!("schema = 1\nname = \"x\"\n[schedule]\n{schedule}\n[partition]\nkind = \"day\"\n{}", step("a", ""));
         Workflow::parse("x.toml", &text).err().map(|p| p.to_string()).unwrap_or_default()
     };
     assert_eq!(with("cron = \"20 0 * * *\"\ntimezone = \"Europe/Berlin\"\nstart = 2024-01-01"), "");
@@ -118,7 +128,8 @@ fn a_schedule_that_cannot_be_is_refused() {
 
 #[test]
 fn the_hash_follows_the_meaning_and_not_the_layout() {
-    let of = |text: &str| Workflow::parse("x.toml", text).map(|w| w.sha256().to_owned()).unwrap_or_else(|p| panic!("{p}"));
+    let of =
+        |text: &str| Workflow::parse("x.toml", text).map(|w| w.sha256().to_owned()).unwrap_or_else(|p| panic!("{p}"));
     let text = format!("{HEAD}{}", step("a", ""));
     let spaced = format!("# a comment\n{}", text.replace(" = ", "   =   "));
     assert_eq!(of(&text), of(&spaced));

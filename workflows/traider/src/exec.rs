@@ -92,8 +92,9 @@ fn run(mut command: Command, what: &str) -> Result<(u8, Value), Fail> {
     let exit = output.status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(code::FAILURE);
     match serde_json::from_slice::<Value>(&output.stdout) {
         Ok(value) if exit == 0 || exit == code::VERIFICATION => Ok((exit, value)),
-        _ => {
-            let said = errors.trim().trim_start_matches("error: ").to_owned();
+        parsed => {
+            let stated = parsed.ok().and_then(|v| v["error"]["message"].as_str().map(str::to_owned));
+            let said = stated.unwrap_or_else(|| errors.trim().trim_start_matches("error: ").to_owned());
             let said = if said.is_empty() { format!("{what} ended with {}", output.status) } else { said };
             Err(Fail::new(if exit == 0 { code::FAILURE } else { exit }, said))
         }

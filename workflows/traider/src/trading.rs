@@ -200,8 +200,6 @@ pub fn backtest(ctx: &Context<'_>, verb: &BacktestVerb) -> Result<u8, Fail> {
         "source": source,
         "seed": seed.unwrap_or(loaded.config.run.seed),
         "queue": loaded.config.demo.queue,
-        "quote_balance": loaded.config.demo.quote_balance,
-        "base_balance": loaded.config.demo.base_balance,
         "config": loaded.engine_config()?,
     });
     let (exit, summary) = exec::worker(ctx, "backtest", &args)?;

@@ -1,1 +1,18 @@
-//! placeholder
+//! The worker: takes steps off the queues and carries them out. apalis delivers pointers ([`mod@run`] starts it); the
+//! control plane in `store` decides whether a pointer still counts; a table joins job kinds to code.
+//!
+//! **Absent on purpose:** the scheduler, and any state that would be missed after `kill -9`.
+
+pub mod builtin;
+pub mod exec;
+pub mod handlers;
+mod pump;
+pub mod run;
+mod shared;
+mod step;
+pub mod tuning;
+mod wake;
+
+pub use handlers::Handlers;
+pub use run::{Options, run};
+pub use tuning::Tuning;

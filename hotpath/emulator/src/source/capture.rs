@@ -84,8 +84,7 @@ fn scan(path: &Path) -> Result<Scan, SourceError> {
     let mut lines = Lines::open(path)?;
     let mut symbols: Vec<(String, Seen)> = Vec::new();
     let mut first_ns = None;
-    loop {
-        let Some(line) = lines.next()? else { break };
+    while let Some(line) = lines.next()? {
         let checked = split(line).and_then(|(ts_ns, message)| {
             first_ns.get_or_insert(ts_ns);
             scan_line(message, &mut symbols)
@@ -194,8 +193,7 @@ fn read(mut lines: Lines, instruments: &[Instrument], tx: &mpsc::Sender<Item>) -
     let mut streams: BTreeMap<String, Arc<str>> = BTreeMap::new();
     let mut without_snapshot: Vec<usize> = Vec::new();
     let mut seen = vec![false; instruments.len()];
-    loop {
-        let Some(line) = lines.next()? else { return Ok(()) };
+    while let Some(line) = lines.next()? {
         let item = (|| {
             let (ts_ns, text) = split(line)?;
             let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -217,7 +215,8 @@ fn read(mut lines: Lines, instruments: &[Instrument], tx: &mpsc::Sender<Item>) -
         })();
         let Some(item) = item.map_err(|what: String| lines.bad(what))? else { continue };
         if tx.blocking_send(item).is_err() {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }

@@ -75,6 +75,7 @@ pub struct Item {
 
 /// What an item is.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "all but one item of a source are the large variant")]
 pub enum ItemKind {
     /// A stream message.
     Message(Message),

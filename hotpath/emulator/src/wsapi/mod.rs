@@ -141,7 +141,8 @@ fn dispatch(world: &mut World, client: u64, method: &str, params: &Params, news:
 }
 
 fn needs_key(method: &str) -> bool {
-    let public = ["ping", "time", "exchangeInfo", "klines", "depth", "session.logon", "session.status", "session.logout"];
+    let public =
+        ["ping", "time", "exchangeInfo", "klines", "depth", "session.logon", "session.status", "session.logout"];
     !public.contains(&method)
 }
 
@@ -184,7 +185,9 @@ fn subscribe(world: &mut World, client: u64) -> Result<Value, ApiError> {
 
 fn account(world: &mut World, params: &Params) -> Value {
     let omit_zero = params.get("omitZeroBalances").is_some_and(|v| v == "true");
-    let zero = |b: &Value| ["free", "locked"].iter().all(|k| b[k].as_str().is_some_and(|v| !v.contains(|c| ('1'..='9').contains(&c))));
+    let zero = |b: &Value| {
+        ["free", "locked"].iter().all(|k| b[k].as_str().is_some_and(|v| !v.contains(|c| ('1'..='9').contains(&c))))
+    };
     let balances: Vec<Value> = rest::balances(world).into_iter().filter(|b| !omit_zero || !zero(b)).collect();
     let (maker, taker) = (world.venue.fees().maker_bps, world.venue.fees().taker_bps);
     let rate = |bps: u32| crate::text::fixed(domain::Decimal::new(i128::from(bps), 4));

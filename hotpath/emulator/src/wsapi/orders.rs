@@ -176,8 +176,10 @@ pub fn cancel(world: &mut World, params: &Params, news: &mut News) -> Answer {
     let order = find(world, params, "origClientOrderId", "orderId")?.filter(|o| o.status.is_open());
     let order = order.ok_or_else(unknown_order)?;
     let restriction = params.get("cancelRestrictions").map(String::as_str);
-    if matches!((restriction, order.filled.is_zero()), (Some("ONLY_NEW"), false) | (Some("ONLY_PARTIALLY_FILLED"), true))
-    {
+    if matches!(
+        (restriction, order.filled.is_zero()),
+        (Some("ONLY_NEW"), false) | (Some("ONLY_PARTIALLY_FILLED"), true)
+    ) {
         return Err(ApiError::new(-2011, "Order was not canceled due to cancel restrictions."));
     }
     let cancel_id = id_text(world, params, "newClientOrderId")?;

@@ -120,17 +120,18 @@ pub fn trade(world: &World, t: &OwnTrade) -> Value {
 /// The fills of an order that traded at once, for a FULL reply.
 pub fn fills(world: &World, order: &SimOrder) -> Vec<Value> {
     let i = instrument(world, order);
-    let own = world.venue.fills_since(0).filter(|t| t.venue_id == order.venue_id);
-    own.map(|t| {
-        json!({
-            "price": fixed(i.price(t.price)),
-            "qty": fixed(i.qty(t.qty)),
-            "commission": fixed(t.fee),
-            "commissionAsset": i.quote,
-            "tradeId": t.trade_id,
+    let own = world.venue.fills_of(order.venue_id);
+    own.iter()
+        .map(|t| {
+            json!({
+                "price": fixed(i.price(t.price)),
+                "qty": fixed(i.qty(t.qty)),
+                "commission": fixed(t.fee),
+                "commissionAsset": i.quote,
+                "tradeId": t.trade_id,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// The user-data events for what the venue reported, as JSON text, balances last.

@@ -183,16 +183,19 @@ impl Book {
         stats.snapshots += 1;
         // The buffer has no gap inside (see `buffer`), and its first change began at or before the snapshot.
         while let Some(delta) = self.buffer.pop_front() {
-            assert!(delta.first_id <= self.last_id + 1 && self.last_id < delta.last_id, "the buffer bridges");
-            self.apply(&delta);
+            assert!(
+                delta.first_id <= self.last_id.saturating_add(1) && self.last_id < delta.last_id,
+                "the buffer bridges"
+            );
+            self.apply_counted(&delta, stats);
             self.tops.applied(self.last_id, self.top(), stats);
-            stats.diffs_bridged += 1;
         }
         if self.is_crossed() {
             stats.crossed += 1;
             self.empty();
             return self.try_later(now_ns, "crossed");
         }
+        assert!(self.buffer.is_empty() && !self.asked, "a live book waits for nothing");
         self.set(BookState::Live, "in step");
         self.changed_recv_ns = now_ns;
         self.pause_ns = ASK_PAUSE_NS.0;
@@ -254,21 +257,20 @@ impl Book {
             stats.diffs_ignored += 1;
             return News::default();
         }
-        if delta.first_id > self.last_id + 1 {
+        if delta.first_id > self.last_id.saturating_add(1) {
             stats.sequence_breaks += 1;
             self.empty();
             self.set(BookState::Stale, "gap");
             self.buffer(delta, stats);
             return News { moved: true, ask: self.ask_if_due(now_ns), applied: false };
         }
-        self.apply(delta);
+        self.apply_counted(delta, stats);
         if self.is_crossed() {
             stats.crossed += 1;
             self.empty();
             self.set(BookState::Stale, "crossed");
             return News { moved: true, ..News::default() };
         }
-        stats.diffs_applied += 1;
         self.changed_recv_ns = now_ns;
         self.tops.applied(self.last_id, self.top(), stats);
         assert!(self.top().is_none_or(|(bid, ask)| bid.price < ask.price), "a live book is not crossed");
@@ -282,7 +284,7 @@ impl Book {
                 stats.diffs_ignored += 1;
                 return;
             }
-            Some(last) if delta.first_id > last + 1 => {
+            Some(last) if delta.first_id > last.saturating_add(1) => {
                 stats.sequence_breaks += 1;
                 self.buffer.clear();
             }
@@ -300,6 +302,8 @@ impl Book {
         if unanswered || now_ns < self.ask_at_ns {
             return false;
         }
+        assert!(!self.is_live() && self.link_up, "only a book out of step needs a snapshot");
+        assert!(!self.buffer.is_empty(), "a snapshot is asked for when there is something to bridge");
         self.asked = true;
         // Also a book that breaks again and again asks no more than once in the shortest pause.
         self.ask_at_ns = now_ns.saturating_add(ASK_PAUSE_NS.0);
@@ -310,6 +314,7 @@ impl Book {
         assert!(!self.asked, "the question was answered");
         self.ask_at_ns = now_ns.saturating_add(self.pause_ns);
         self.pause_ns = (self.pause_ns * 2).min(ASK_PAUSE_NS.1);
+        assert!(self.pause_ns <= ASK_PAUSE_NS.1, "the pause is bounded");
         let moved = self.reason != reason;
         self.set(self.state, reason);
         News { moved, ..News::default() }
@@ -323,6 +328,16 @@ impl Book {
         snapshot.asks.iter().rev().for_each(|l| self.asks.set(l.price, l.qty));
         self.last_id = snapshot.last_id;
         self.by_delta = false;
+    }
+
+    fn apply_counted(&mut self, delta: &BookDelta, stats: &mut BookStats) {
+        // Only the first change on a snapshot can overlap it: it began before the snapshot and ended after.
+        if delta.first_id <= self.last_id {
+            stats.diffs_bridged += 1;
+        } else {
+            stats.diffs_applied += 1;
+        }
+        self.apply(delta);
     }
 
     fn apply(&mut self, delta: &BookDelta) {

@@ -43,6 +43,7 @@ impl Tops {
         }
         self.ring[self.next] = seen;
         self.next = (self.next + 1) % QUOTES_KEPT;
+        assert!(self.ring.len() == QUOTES_KEPT && self.next < QUOTES_KEPT, "the memory is bounded");
     }
 
     /// A change with this last id was applied and left this top.

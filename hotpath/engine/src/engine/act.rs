@@ -68,7 +68,13 @@ impl Engine {
             Ok(approved) => {
                 assert_eq!(*approved.request(), request, "what was approved is what was judged");
                 self.stats.orders.sent += 1;
+                assert!(
+                    !self.control.is_halted() || request.side == Side::Sell,
+                    "halted, only reducing orders are sent"
+                );
                 self.orders.insert(self.now_ns, request, self.signals);
+                let open = u32::try_from(self.orders.open_count()).unwrap_or(u32::MAX);
+                assert!(open <= self.config.risk.open_orders_max, "the number of open orders is bounded");
                 out.push(Effect::Send(approved));
             }
             Err(_) => self.stats.orders.denied += 1,

@@ -60,6 +60,7 @@ impl Engine {
                 self.on_news(id, news, out);
             }
         }
+        assert!(self.markets.iter().flatten().all(|m| !m.book.is_live()), "after a restart no book is believed");
         self.lose_sight("session", out);
         self.orders.ask_all();
         self.ask_due(out);
@@ -114,6 +115,7 @@ impl Engine {
         let reason = note(reason);
         self.control.halt = Some(reason);
         out.push(Effect::Audit(AuditRecord::Halt { halted: true, reason }));
+        assert!(self.control.is_halted(), "a halt holds until resumed");
     }
 
     /// Stops entries when the day's loss has reached its limit.

@@ -49,7 +49,13 @@ impl Engine {
             realized: booked.realized,
         }));
         if let Some(Some(market)) = self.markets.get_mut(usize::from(instrument.0)) {
-            market.history.push_marker(Marker { ts_recv_ns: self.now_ns, order: id, side, price: fill.price, qty: fill.qty });
+            market.history.push_marker(Marker {
+                ts_recv_ns: self.now_ns,
+                order: id,
+                side,
+                price: fill.price,
+                qty: fill.qty,
+            });
         }
         self.check_loss(out);
     }
@@ -91,7 +97,8 @@ impl Engine {
 
     /// Cancels every open order that `which` picks and that can be cancelled.
     pub(super) fn cancel_open(&mut self, which: impl Fn(&Order) -> bool, out: &mut Vec<Effect>) {
-        let picked: Vec<_> = self.orders.open().filter(|o| o.state.can_cancel() && which(o)).map(|o| o.request).collect();
+        let picked: Vec<_> =
+            self.orders.open().filter(|o| o.state.can_cancel() && which(o)).map(|o| o.request).collect();
         for request in picked {
             let Some((from, to)) = self.orders.cancel_sent(self.now_ns, request.id) else { continue };
             self.stats.orders.cancels += 1;
@@ -135,9 +142,9 @@ fn count(stats: &mut OrderStats, from: OrderState, to: OrderState) {
 /// The venue's or the network's words.
 fn words(event: &ExecEvent) -> Note {
     match event {
-        ExecEvent::Rejected { reason } | ExecEvent::CancelRejected { reason } | ExecEvent::OutcomeUnknown { reason } => {
-            *reason
-        }
+        ExecEvent::Rejected { reason }
+        | ExecEvent::CancelRejected { reason }
+        | ExecEvent::OutcomeUnknown { reason } => *reason,
         ExecEvent::Found { status, filled } => note(&format!("{status:?}, {} lots filled", filled.get())),
         ExecEvent::Accepted { .. }
         | ExecEvent::Filled(_)

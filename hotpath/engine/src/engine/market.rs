@@ -85,6 +85,7 @@ impl Engine {
         assert!(bid.price < ask.price, "I-10: a live book is not crossed");
         self.portfolio.mark(id, mid2(bid.price, ask.price));
         let step = market.common.on_top(bid, ask);
+        assert!(step.is_none_or(|s| s.depth2 > 0), "the best levels are not empty");
         for at in 0..market_tracks(&self.markets, id) {
             let Some(look) = self.look(id, at) else { return };
             let Some(market) = find(&mut self.markets, id) else { return };

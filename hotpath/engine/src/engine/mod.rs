@@ -139,6 +139,7 @@ impl Engine {
             Event::Operator(command) => self.on_operator(*command, out),
             Event::Timer => {}
         }
+        assert!(out.len() >= before, "effects are only added");
         self.running.update(&out[before..]);
     }
 
@@ -196,19 +197,14 @@ impl Engine {
     }
 
     fn new_market(&self, instrument: &Instrument) -> Market {
-        let wants = |symbols: &[String]| symbols.is_empty() || symbols.iter().any(|s| s.as_str() == &*instrument.symbol);
+        let wants =
+            |symbols: &[String]| symbols.is_empty() || symbols.iter().any(|s| s.as_str() == &*instrument.symbol);
         let tracks = (0u8..)
             .zip(&self.config.strategies)
             .filter(|(_, s)| wants(s.rule.symbols()))
             .map(|(id, s)| (StrategyId(id), Strategy::new(&s.rule).expect("rules were checked in `new`")))
             .collect();
-        Market {
-            book: Book::new(),
-            common: Common::default(),
-            tracks,
-            history: History::default(),
-            frozen: false,
-        }
+        Market { book: Book::new(), common: Common::default(), tracks, history: History::default(), frozen: false }
     }
 
     fn has_open_orders(&self, id: InstrumentId) -> bool {
@@ -240,6 +236,7 @@ fn check(config: &EngineConfig) -> Result<(), ConfigError> {
     }
     let counts = [
         ("book_age_ms_max", risk.book_age_ms_max),
+        ("price_collar_bps", risk.price_collar_bps.into()),
         ("orders_per_second_max", risk.orders_per_second_max.into()),
         ("orders_per_minute_max", risk.orders_per_minute_max.into()),
         ("open_orders_max", risk.open_orders_max.into()),
@@ -257,8 +254,7 @@ fn check(config: &EngineConfig) -> Result<(), ConfigError> {
         if config.strategies[..at].iter().any(|s| s.name == strategy.name) {
             return Err(ConfigError::SameName(strategy.name.clone()));
         }
-        Strategy::new(&strategy.rule)
-            .map_err(|source| ConfigError::Rule { name: strategy.name.clone(), source })?;
+        Strategy::new(&strategy.rule).map_err(|source| ConfigError::Rule { name: strategy.name.clone(), source })?;
     }
     Ok(())
 }

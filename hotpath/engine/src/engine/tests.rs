@@ -1,5 +1,6 @@
 //! The engine as a whole: recorded captures, and scripts of everything that can happen.
 
 mod captures;
+mod garbage;
 mod scripts;
 mod stories;

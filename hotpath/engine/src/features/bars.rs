@@ -70,9 +70,10 @@ impl Bars {
 
     /// Time went on; returns the bar that ended without a later trade. `now_ns` is receive time.
     pub fn on_time(&mut self, now_ns: u64) -> Option<Bar> {
-        let ended = self.bar.as_ref().is_some_and(|b| {
-            now_ns >= b.open_ns.saturating_add(self.length_ns).saturating_add(GRACE_NS)
-        });
+        let ended = self
+            .bar
+            .as_ref()
+            .is_some_and(|b| now_ns >= b.open_ns.saturating_add(self.length_ns).saturating_add(GRACE_NS));
         if ended { self.close() } else { None }
     }
 
@@ -90,6 +91,7 @@ impl Bars {
         let bar = self.bar.take()?;
         assert!(bar.low <= bar.open.min(bar.close) && bar.high >= bar.open.max(bar.close), "a bar holds its prices");
         assert!(bar.open_ns >= self.closed_to_ns, "bars close in order");
+        assert!(bar.volume_buy <= bar.volume && bar.trades > 0, "no bar is invented");
         self.closed_to_ns = bar.open_ns.saturating_add(self.length_ns);
         Some(bar)
     }
@@ -99,8 +101,15 @@ impl Bar {
     fn first(open_ns: u64, trade: &Trade) -> Self {
         let (price, none) = (trade.price, Lots::ZERO);
         let mut bar = Bar {
-            open_ns, open: price, high: price, low: price, close: price, volume: none, volume_buy: none,
-            value: TickLots::ZERO, trades: 0,
+            open_ns,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: none,
+            volume_buy: none,
+            value: TickLots::ZERO,
+            trades: 0,
         };
         bar.add(trade);
         bar
@@ -114,7 +123,7 @@ impl Bar {
         if trade.aggressor == Side::Buy {
             self.volume_buy = Lots::new(self.volume_buy.get().saturating_add(trade.qty.get()));
         }
-        self.value = TickLots::new(self.value.get() + domain::num::value(trade.price, trade.qty).get());
+        self.value = TickLots::new(self.value.get().saturating_add(domain::num::value(trade.price, trade.qty).get()));
         self.trades = self.trades.saturating_add(1);
     }
 }

@@ -38,7 +38,8 @@ impl Ofi {
             return None;
         }
         let size = |level: Level, counts: bool| if counts { i128::from(level.qty.get()) } else { 0 };
-        let flow = size(bid, bid.price >= bid0.price) - size(bid0, bid.price <= bid0.price)
+        let flow = size(bid, bid.price >= bid0.price)
+            - size(bid0, bid.price <= bid0.price)
             - size(ask, ask.price <= ask0.price)
             + size(ask0, ask.price >= ask0.price);
         Some(OfiStep { flow, depth2: i128::from(bid.qty.get()) + i128::from(ask.qty.get()) })
@@ -109,6 +110,7 @@ impl FlowWindow {
             self.total.steps -= old.steps;
         }
         assert!(self.buckets.len() as u64 <= self.seconds, "one bucket per second of the window");
+        assert!(!self.buckets.is_empty() || self.total.steps == 0, "an empty window adds up to nothing");
         let warm = self.first_second.is_some_and(|first| first + self.seconds <= second);
         if !warm || self.total.depth2 == 0 {
             return None;

@@ -196,7 +196,7 @@ proptest! {
         let losses = naive_wilder(&changes.iter().map(|c| (-c).max(0.0)).collect::<Vec<_>>(), p);
         prop_assert_eq!(got[0], None);
         for i in 0..changes.len() {
-            let want = gains[i].zip(losses[i]).map(|(g, l)| if g + l > 0.0 { 100.0 * g / (g + l) } else { 0.0 });
+            let want = gains[i].zip(losses[i]).map(|(g, l)| if g + l > 0.0 { 100.0 * (g / (g + l)) } else { 0.0 });
             prop_assert_eq!(got[i + 1].map(f64::to_bits), want.map(f64::to_bits));
             prop_assert!(want.is_none_or(|v| (0.0..=100.0).contains(&v)));
         }

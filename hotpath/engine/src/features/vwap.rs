@@ -27,7 +27,7 @@ impl SessionVwap {
         if day > self.day {
             *self = Self { day, value: 0, volume: 0, late: self.late };
         }
-        self.value += domain::num::value(price, qty).get();
+        self.value = self.value.saturating_add(domain::num::value(price, qty).get());
         self.volume += i128::from(qty.get());
         self.value()
     }

@@ -38,7 +38,7 @@ impl Rma {
     }
 }
 
-/// Relative strength index, `0.0..=100.0`: `100 G / (G + L)` over Wilder's averages of gains and losses; 0 when
+/// Relative strength index, `0.0..=100.0`: `100 (G / (G + L))` over Wilder's averages of gains and losses; 0 when
 /// nothing moved at all (as TA-Lib), which is a sign of a dead feed and not of weakness.
 ///
 /// First value with input `p + 1`, because a gain needs a value before it.
@@ -64,10 +64,12 @@ impl Rsi {
             return None;
         }
         let change = close - self.last.replace(close)?;
-        let gain = self.gains.update(change.max(0.0))?;
-        let loss = self.losses.update((-change).max(0.0))?;
+        // Both are fed before either is asked: they warm up together.
+        let (gain, loss) = (self.gains.update(change.max(0.0)), self.losses.update((-change).max(0.0)));
+        let (gain, loss) = gain.zip(loss)?;
+        assert!(gain >= 0.0 && loss >= 0.0, "averages of sizes are sizes");
         let moved = gain + loss;
-        Some(if moved > 0.0 { 100.0 * gain / moved } else { 0.0 })
+        Some(if moved > 0.0 { 100.0 * (gain / moved) } else { 0.0 })
     }
 }
 

@@ -9,8 +9,10 @@ mod query;
 pub use pricing::limit_price;
 pub use query::{ANSWER_WAIT_NS, DEADLINE_NS, NOT_FOUND_SPACING_NS};
 
-use domain::order::{Closed, Fill, VenueOrderStatus};
-use domain::{ClientOrderId, ExecEvent, FillId, InstrumentId, Lots, OrderRequest, OrderState, Side, StrategyId, VenueOrderId};
+use domain::order::{Closed, Fill, TimeInForce, VenueOrderStatus};
+use domain::{
+    ClientOrderId, ExecEvent, FillId, InstrumentId, Lots, OrderRequest, OrderState, Side, StrategyId, VenueOrderId,
+};
 use query::Query;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -79,6 +81,7 @@ impl Orders {
     /// # Panics
     /// When its id was used before (I-02).
     pub fn insert(&mut self, now_ns: u64, request: OrderRequest, signal: u64) {
+        assert!(!request.qty.is_zero(), "an order has a size");
         let order = Order {
             request,
             state: OrderState::sent(request.qty),
@@ -93,6 +96,7 @@ impl Orders {
         let before = self.all.insert(request.id, order);
         assert!(before.is_none(), "I-02: an order id is used once");
         self.open.push(request.id);
+        assert!(self.sent.back().is_none_or(|&last| last <= now_ns), "orders are sent in order of time");
         self.sent.push_back(now_ns);
     }
 
@@ -182,7 +186,12 @@ impl Orders {
     pub fn on_time(&mut self, now_ns: u64, mut each: impl FnMut(&Order, OrderState)) {
         for id in &self.open {
             let order = self.all.get_mut(id).expect("open orders are in the table");
-            let waiting = matches!(order.state, OrderState::InFlight { .. } | OrderState::Cancelling { .. });
+            let waiting = match order.state {
+                OrderState::InFlight { .. } | OrderState::Cancelling { .. } => true,
+                // What cannot rest must end at once; silence means that its end was lost on the way.
+                OrderState::Live { .. } => order.request.tif != TimeInForce::Gtc,
+                OrderState::Unknown { .. } | OrderState::Closed(_) => false,
+            };
             if waiting && now_ns >= order.heard_ns.saturating_add(ANSWER_WAIT_NS) {
                 let from = order.state;
                 order.state = from.lost_sight();
@@ -201,12 +210,15 @@ impl Orders {
             {
                 query.asked(now_ns);
                 each(&order.request);
+                assert!(!query.is_due(now_ns), "no order is asked about twice at once");
             }
         }
     }
 
     fn close(&mut self, id: ClientOrderId) {
+        let before = self.open.len();
         self.open.retain(|open| *open != id);
+        assert!(self.open.len() + 1 == before, "an order is open once");
         self.closed.push_back(id);
         if self.closed.len() > CLOSED_KEPT
             && let Some(oldest) = self.closed.pop_front()
@@ -214,6 +226,7 @@ impl Orders {
             self.doubtful.retain(|d| *d != oldest);
             self.all.remove(&oldest);
         }
+        assert!(self.closed.len() <= CLOSED_KEPT, "what is kept of the past is bounded");
         assert!(self.all.len() == self.open.len() + self.closed.len(), "an order is open or closed");
     }
 
@@ -260,6 +273,11 @@ impl Order {
         self.heard_ns = now_ns;
         self.plan(&outcome);
         outcome.to = self.state;
+        assert!(outcome.to.leaves() <= from.leaves(), "what may still trade never grows");
+        assert!(from.is_open() || !outcome.to.is_open(), "what has ended stays ended");
+        let unknown = matches!(outcome.to, OrderState::Unknown { .. });
+        assert!(!unknown || self.query.is_some(), "I-04: an unknown order is asked about");
+        assert!(outcome.fill.is_none() || !outcome.duplicate, "I-21: a fill is booked or was booked before");
         outcome
     }
 
@@ -293,9 +311,17 @@ impl Order {
 
     /// The venue lists fills before it states the status. If it counts more than we have seen, some are still to come,
     /// and the order must not end before they are booked.
-    fn hear_found(&mut self, now_ns: u64, status: VenueOrderStatus, filled: Lots, event: &ExecEvent, outcome: &mut Outcome) {
+    fn hear_found(
+        &mut self,
+        now_ns: u64,
+        status: VenueOrderStatus,
+        filled: Lots,
+        event: &ExecEvent,
+        outcome: &mut Outcome,
+    ) {
         if filled > self.filled {
-            outcome.error = Some(format!("the venue counts {} lots filled, we saw {}", filled.get(), self.filled.get()));
+            outcome.error =
+                Some(format!("the venue counts {} lots filled, we saw {}", filled.get(), self.filled.get()));
             if self.state.is_open() {
                 self.state = self.state.lost_sight();
             }
@@ -339,7 +365,10 @@ impl Order {
             OrderState::Unknown { .. } => {
                 self.query.get_or_insert_with(Query::at_once);
             }
-            OrderState::InFlight { .. } | OrderState::Live { .. } | OrderState::Cancelling { .. } | OrderState::Closed(_) => {
+            OrderState::InFlight { .. }
+            | OrderState::Live { .. }
+            | OrderState::Cancelling { .. }
+            | OrderState::Closed(_) => {
                 if outcome.from.is_open() && outcome.error.is_none() {
                     self.query = None;
                 }

@@ -18,6 +18,8 @@ pub fn limit_price(side: Side, bid: Ticks, ask: Ticks, slippage_bps: u32, collar
         Side::Buy => (ask * (UNIT + slippage) / UNIT).min(mid2 * (UNIT + collar) / (2 * UNIT)),
         Side::Sell => ceil(bid * (UNIT - slippage), UNIT).max(ceil(mid2 * (UNIT - collar), 2 * UNIT)),
     };
+    let off = (2 * price - mid2).abs() * UNIT;
+    assert!(off <= collar * mid2 + 2 * UNIT, "the limit stays inside the collar, to within a tick");
     i64::try_from(price).ok().filter(|&p| p > 0).map(Ticks::new)
 }
 
@@ -28,6 +30,28 @@ fn ceil(n: i128, d: i128) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_limit_is_never_worse_than_slippage_and_collar_allow(
+            bid in 1i64..i64::MAX / 4, spread in 1i64..1_000_000, slippage in 0u32..10_000, collar in 0u32..10_000,
+        ) {
+            let ask = bid + spread;
+            let (b, a) = (i128::from(bid), i128::from(ask));
+            let at = |side| limit_price(side, Ticks::new(bid), Ticks::new(ask), slippage, collar);
+            if let Some(buy) = at(Side::Buy) {
+                let price = i128::from(buy.get());
+                prop_assert!(price * 10_000 <= a * i128::from(10_000 + slippage));
+                prop_assert!(price * 20_000 <= (a + b) * i128::from(10_000 + collar));
+            }
+            if let Some(sell) = at(Side::Sell) {
+                let price = i128::from(sell.get());
+                prop_assert!(price * 10_000 >= b * i128::from(10_000 - slippage));
+                prop_assert!(price * 20_000 >= (a + b) * i128::from(10_000 - collar));
+            }
+        }
+    }
 
     #[track_caller]
     fn check(side: Side, slippage: u32, collar: u32, want: i64) {

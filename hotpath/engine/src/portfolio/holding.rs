@@ -32,13 +32,19 @@ impl Holding {
         let mut realized = 0;
         let mut cost = self.cost.get();
         if !closing.is_zero() {
-            let share = cost * i128::from(closing.get()) / held.abs();
+            let share = exact(cost.checked_mul(i128::from(closing.get()))) / held.abs();
+            assert!(share.abs() <= cost.abs(), "a share is a part");
             cost -= share;
-            realized = -sign * num::value(price, closing).get() - share;
+            realized = exact((-sign * num::value(price, closing).get()).checked_sub(share));
         }
-        cost += sign * num::value(price, qty.saturating_sub(closing)).get();
+        cost = exact(cost.checked_add(sign * num::value(price, qty.saturating_sub(closing)).get()));
         self.cost = TickLots::new(cost);
         self.position = self.position.after(side, qty).expect("a position fits its type");
         TickLots::new(realized)
     }
+}
+
+/// Checked sums only (I-14): past 38 digits no number is right any more, and the run stops.
+pub(super) fn exact(sum: Option<i128>) -> i128 {
+    sum.expect("amounts of one run stay below 38 digits")
 }

@@ -7,6 +7,8 @@ mod holding;
 
 pub use holding::Holding;
 
+use holding::exact;
+
 use domain::order::Fill;
 use domain::{Asset, Decimal, Instrument, InstrumentId, Lots, Position, Side, StrategyId, TickLots, Ticks};
 use std::collections::BTreeMap;
@@ -102,7 +104,9 @@ impl Account {
             (Some(fees), Some(lot)) => u64::try_from(fees.max(0).div_euclid(lot) + i128::from(fees.max(0) % lot > 0)),
             _ => return Lots::ZERO,
         };
-        taken.map_or(Lots::ZERO, |taken| held.saturating_sub(Lots::new(taken)))
+        let free = taken.map_or(Lots::ZERO, |taken| held.saturating_sub(Lots::new(taken)));
+        assert!(free <= held, "no more can be sold than is held");
+        free
     }
 
     /// True when so little cannot be sold by itself.
@@ -134,7 +138,7 @@ impl Account {
     /// `halves` half tick·lots in quote.
     fn half(&self, halves: i128) -> Decimal {
         let one = self.instrument.value(TickLots::new(1));
-        Decimal::new(halves * one.mantissa * 5, one.scale + 1)
+        Decimal::new(exact(halves.checked_mul(one.mantissa * 5)), one.scale + 1)
     }
 
     fn book(&mut self, now_ns: u64, strategy: StrategyId, side: Side, fill: &Fill, other_fee_bps: u32) -> Booked {
@@ -151,7 +155,7 @@ impl Account {
             Side::Buy => (self.bought, self.cash) = (self.bought + u128::from(fill.qty.get()), less(self.cash, value)),
             Side::Sell => (self.sold, self.cash) = (self.sold + u128::from(fill.qty.get()), less(self.cash, -value)),
         }
-        self.realized = TickLots::new(self.realized.get() + realized.get());
+        self.realized = TickLots::new(exact(self.realized.get().checked_add(realized.get())));
         let fee_odd = self.charge(fill, other_fee_bps).is_none();
         self.check();
         Booked { position: self.total.position, realized, fee_odd }
@@ -279,7 +283,7 @@ impl Portfolio {
     /// Starts a new day if one has begun.
     pub fn roll_day(&mut self, now_ns: u64) {
         if now_ns >= self.day_end_ns {
-            self.day_end_ns = (now_ns / DAY_NS + 1) * DAY_NS;
+            self.day_end_ns = (now_ns / DAY_NS + 1).saturating_mul(DAY_NS);
             self.rebase();
         }
     }
@@ -305,7 +309,7 @@ fn add(a: Decimal, b: Decimal) -> Decimal {
 }
 
 fn less(a: TickLots, b: i128) -> TickLots {
-    TickLots::new(a.get() - b)
+    TickLots::new(exact(a.get().checked_sub(b)))
 }
 
 /// At most [`FEE_SCALE`] digits after the point, rounded up: a fee is never taken for smaller than it is.

@@ -18,7 +18,14 @@ impl Gate<'_> {
     }
 
     /// Reports a number and refuses when it is not `ok`.
-    fn check(&mut self, name: &'static str, value: String, limit: String, ok: bool, no: Refusal) -> Result<(), Refusal> {
+    fn check(
+        &mut self,
+        name: &'static str,
+        value: String,
+        limit: String,
+        ok: bool,
+        no: Refusal,
+    ) -> Result<(), Refusal> {
         self.checks.push(Check { name, value, limit, ok });
         if ok { Ok(()) } else { Err(no) }
     }

@@ -12,20 +12,22 @@ pub(crate) use checks::loss_within;
 pub use sizing::{Size, entry, exit, room};
 
 use domain::config::RiskLimits;
-use domain::{Decimal, Instrument, Lots, OrderRequest, Position, TickLots, Ticks};
+use domain::{Decimal, Instrument, Lots, OrderRequest, Position, Side, TickLots, Ticks, num};
 use serde::Serialize;
 
 /// An order that passed every limit. Only this module can make one: the field is private, and so is the way in.
 ///
 /// ```
-/// fn price(approved: &engine::risk::Approved) -> domain::Ticks {
-///     approved.request().price
+/// fn read(x: engine::risk::Approved) -> domain::OrderRequest {
+///     *x.request()
 /// }
 /// ```
 ///
-/// ```compile_fail,E0423
-/// fn forge(request: domain::OrderRequest) {
-///     let x = engine::risk::Approved(request);
+/// The other way round does not compile; the two differ in nothing else:
+///
+/// ```compile_fail,E0603
+/// fn forge(request: domain::OrderRequest) -> engine::risk::Approved {
+///     engine::risk::Approved(request)
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -184,6 +186,17 @@ pub(crate) fn review(
     gate.rate()?;
     assert!(checks.iter().all(|c| c.ok), "an approved order passed every check that was reported");
     assert!(!request.qty.is_zero(), "an approved order has a size");
+    // The two limits that must not fail, a second time and another way.
+    match request.side {
+        Side::Buy => {
+            let room = room(facts, limits, request.price);
+            assert!(num::value(request.price, request.qty) <= room, "an approved entry fits the position limit");
+        }
+        Side::Sell => {
+            let all = u128::from(request.qty.get()) + u128::from(facts.open_sells.get());
+            assert!(all <= u128::from(facts.sellable.get()), "I-09: an approved sale leaves no short position");
+        }
+    }
     Ok(Approved(request))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Facts, value_at_most};
 use domain::config::RiskLimits;
-use domain::{Decimal, Lots, TickLots, Ticks};
+use domain::{Decimal, Lots, TickLots, Ticks, num};
 
 /// A size and the limit that set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,14 @@ pub fn room(facts: &Facts<'_>, limits: &RiskLimits, price: Ticks) -> TickLots {
 pub fn entry(wanted: Decimal, facts: &Facts<'_>, limits: &RiskLimits, price: Ticks) -> Size {
     let rules = facts.instrument;
     let lots = |value: TickLots| lots_for(value, price);
-    smallest([
+    let size = smallest([
         ("order_value", lots(rules.value_floor(wanted))),
         ("order_value_max", lots(rules.value_floor(limits.order_value_max))),
         ("position_value_max", lots(room(facts, limits, price))),
         ("qty_max", rules.qty_max),
-    ])
+    ]);
+    assert!(size.qty.is_zero() || num::value(price, size.qty) <= rules.value_floor(wanted), "never more than wanted");
+    size
 }
 
 /// Size of an exit at `price`: the smallest of what is held, what is free to sell, the order limit and the venue's

@@ -99,6 +99,7 @@ impl EmaCross {
         }
         // Without an ATR there would be no stop, and without a stop no entry.
         self.atr_at_entry = Some(self.atr.value()?);
+        assert!(look.held.is_zero() && !look.busy, "an entry starts from nothing");
         self.pace.tried(look.now_ns);
         Some(self.signal(Side::Buy, Intent::Enter, "fast EMA crossed above the slow one on volume"))
     }
@@ -135,6 +136,7 @@ impl EmaCross {
         if look.held.is_zero() || !self.pace.may_try(look) {
             return None;
         }
+        assert!(!look.held.is_zero() && !look.busy, "an exit has something to sell");
         self.pace.tried(look.now_ns);
         Some(self.signal(Side::Sell, Intent::Exit, reason))
     }

@@ -93,6 +93,7 @@ impl FlowImbalance {
         if !wanted || !self.pace.may_try(look) {
             return None;
         }
+        assert!(look.held.is_zero() && !look.busy, "an entry starts from nothing");
         self.pace.tried(look.now_ns);
         Some(self.signal(Side::Buy, Intent::Enter, "net buying over the window with the queue behind it"))
     }
@@ -108,6 +109,7 @@ impl FlowImbalance {
         if !self.pace.may_try(look) {
             return None;
         }
+        assert!(!look.held.is_zero() && !look.busy, "an exit has something to sell");
         self.pace.tried(look.now_ns);
         Some(self.signal(Side::Sell, Intent::Exit, reason))
     }

@@ -259,3 +259,7 @@ fn take_in(conn: &mut Conn, texts: &mut Vec<(u64, Text)>, heard: &mut Instant) -
     }
     None
 }
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

@@ -72,6 +72,11 @@ impl Gateway {
         conn.request(&self.shared, Request::question(id, instrument, venue_id))
     }
 
+    /// True while an answer is awaited.
+    pub fn awaits_answer(&self) -> bool {
+        !self.shared.conn().pending.is_empty()
+    }
+
     fn send(&self, request: Request) -> Option<Event> {
         self.shared.conn().request(&self.shared, request)
     }

@@ -135,7 +135,9 @@ impl Request {
 
     fn settled(&self, status: Status, venue_id: u64, round: u8, fills: &[(u64, Fill)]) -> Outcome {
         let last = match status {
-            Status::Found { filled, .. } if fills.iter().map(|(_, f)| f.qty.get()).sum::<u64>() < filled.get() && round < ROUNDS_MAX => {
+            Status::Found { filled, .. }
+                if fills.iter().map(|(_, f)| f.qty.get()).sum::<u64>() < filled.get() && round < ROUNDS_MAX =>
+            {
                 return self.then(Asked::Fills { venue_id, round });
             }
             Status::Found { status, filled, .. } => ExecEvent::Found { status, filled },
@@ -143,7 +145,8 @@ impl Request {
             Status::Unclear(reason) => ExecEvent::OutcomeUnknown { reason },
         };
         // Fills are facts whatever the status says, and they come first.
-        let mut events: Vec<Event> = fills.iter().map(|(ts, fill)| self.report(*ts, ExecEvent::Filled(*fill))).collect();
+        let mut events: Vec<Event> =
+            fills.iter().map(|(ts, fill)| self.report(*ts, ExecEvent::Filled(*fill))).collect();
         events.push(self.report(0, last));
         Outcome { events, next: None }
     }
@@ -156,6 +159,10 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// True when no answer is awaited.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
     /// True when no more may be sent before answers come.
     pub fn is_full(&self) -> bool {
         self.requests.len() >= PENDING_MAX

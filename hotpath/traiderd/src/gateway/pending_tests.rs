@@ -35,7 +35,9 @@ fn status(state: &str, filled: &str) -> String {
 }
 fn trades(quantities: &[&str]) -> String {
     let one = |(n, qty): (usize, &&str)| {
-        format!(r#"{{"id":{n},"price":"100.00","qty":"{qty}","commission":"0","commissionAsset":"USDT","time":5,"isMaker":false}}"#)
+        format!(
+            r#"{{"id":{n},"price":"100.00","qty":"{qty}","commission":"0","commissionAsset":"USDT","time":5,"isMaker":false}}"#
+        )
     };
     let rows: Vec<String> = quantities.iter().enumerate().map(one).collect();
     format!(r#"{{"id":1,"status":200,"result":[{}]}}"#, rows.join(","))
@@ -110,7 +112,11 @@ fn answers_are_taken_once_and_late_ones_expire_in_order() {
     let (start, mut pending) = (Instant::now(), Pending::default());
     for n in 0..4 {
         let id = ClientOrderId { sequence: n, ..ID };
-        pending.insert(u64::from(n), Request::question(id, InstrumentId(0), None), start + Duration::from_secs(n.into()));
+        pending.insert(
+            u64::from(n),
+            Request::question(id, InstrumentId(0), None),
+            start + Duration::from_secs(n.into()),
+        );
     }
     assert!(pending.take(2).is_some() && pending.take(2).is_none());
     let late = pending.expired(start + ANSWER_WAIT + Duration::from_secs(1));

@@ -182,6 +182,10 @@ impl Writer {
         Ok(Sealed { records: self.next_seq, chain })
     }
 
+    /// True when records wait for [`Writer::flush`].
+    pub const fn has_unflushed(&self) -> bool {
+        !self.buffer.is_empty()
+    }
     /// Sequence number the next record gets.
     pub const fn next_seq(&self) -> u64 {
         self.next_seq

@@ -44,7 +44,10 @@ fn segments_roll_are_sealed_and_read_back_as_one_sequence() {
     let read = entries(dir.path());
     assert_eq!(read.iter().filter(|e| matches!(e, Entry::Input { .. })).count(), 100);
     assert_eq!(read.iter().filter(|e| matches!(e, Entry::Effects(_))).count(), 34);
-    let times: Vec<u64> = read.iter().filter_map(|e| if let Entry::Input { ts_recv_ns, .. } = e { Some(*ts_recv_ns) } else { None }).collect();
+    let times: Vec<u64> = read
+        .iter()
+        .filter_map(|e| if let Entry::Input { ts_recv_ns, .. } = e { Some(*ts_recv_ns) } else { None })
+        .collect();
     assert!(times.iter().copied().eq(0..100));
     let tail = tail(dir.path()).unwrap();
     // A header and a seal per segment besides the entries.

@@ -255,7 +255,9 @@ fn public_qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, De
         let lots = size.at_scale(scale).filter(|n| *n > 0)? / lot;
         u64::try_from(lots.max(1)).ok()
     };
-    lots().map(Lots::new).ok_or_else(|| DecodeError::number(what, &i.symbol, "quantity")(NumError::Overflow(text.to_owned())))
+    lots()
+        .map(Lots::new)
+        .ok_or_else(|| DecodeError::number(what, &i.symbol, "quantity")(NumError::Overflow(text.to_owned())))
 }
 
 /// A size of ours in text as whole lots of `i`.

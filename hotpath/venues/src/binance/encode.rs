@@ -195,6 +195,9 @@ mod tests {
         assert_eq!(json(&text)["params"]["signature"], keys.sign(payload).as_str());
         let subscribe = Encoder::new(Auth::Signed(keys.clone())).subscribe(1, 99);
         assert_eq!(json(&subscribe)["method"], "userDataStream.subscribe.signature");
-        assert_eq!(json(&Encoder::log_on(&keys, 1, 99))["params"]["signature"], keys.sign("apiKey=key&timestamp=99").as_str());
+        assert_eq!(
+            json(&Encoder::log_on(&keys, 1, 99))["params"]["signature"],
+            keys.sign("apiKey=key&timestamp=99").as_str()
+        );
     }
 }

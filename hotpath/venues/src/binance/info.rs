@@ -119,8 +119,20 @@ pub struct Kline {
     pub taker_buy_volume: Decimal,
 }
 
-type RawKline =
-    (u64, Decimal, Decimal, Decimal, Decimal, Decimal, u64, Decimal, u64, Decimal, serde::de::IgnoredAny, serde::de::IgnoredAny);
+type RawKline = (
+    u64,
+    Decimal,
+    Decimal,
+    Decimal,
+    Decimal,
+    Decimal,
+    u64,
+    Decimal,
+    u64,
+    Decimal,
+    serde::de::IgnoredAny,
+    serde::de::IgnoredAny,
+);
 
 /// Reads the reply of `GET /api/v3/klines`, oldest first. The last row is usually not finished yet.
 ///
@@ -128,18 +140,19 @@ type RawKline =
 /// [`DecodeError`] when it is something else.
 pub fn klines(text: &str) -> Result<Vec<Kline>, DecodeError> {
     let rows: Vec<RawKline> = serde_json::from_str(text).map_err(|e| DecodeError::shape("klines", e, text))?;
-    let one = |(open_ms, open, high, low, close, volume, close_ms, quote_volume, trades, taker_buy_volume, _, _)| Kline {
-        open_ns: ms_to_ns(open_ms),
-        close_ns: ms_to_ns(close_ms),
-        open,
-        high,
-        low,
-        close,
-        volume,
-        quote_volume,
-        trades,
-        taker_buy_volume,
-    };
+    let one =
+        |(open_ms, open, high, low, close, volume, close_ms, quote_volume, trades, taker_buy_volume, _, _)| Kline {
+            open_ns: ms_to_ns(open_ms),
+            close_ns: ms_to_ns(close_ms),
+            open,
+            high,
+            low,
+            close,
+            volume,
+            quote_volume,
+            trades,
+            taker_buy_volume,
+        };
     Ok(rows.into_iter().map(one).collect())
 }
 
@@ -177,7 +190,9 @@ mod tests {
         let fails = |text: &str, symbol| instruments(text, &[symbol]).unwrap_err().to_string();
         assert!(fails(INFO, "ETHUSDT").contains("it lacks ETHUSDT"));
         assert!(fails(&INFO.replace("LOT_SIZE", "X"), "BTCUSDT").contains("BTCUSDT has no usable LOT_SIZE"));
-        assert!(fails(&INFO.replace("tickSize\":\"0.01000000", "tickSize\":\"0.0"), "BTCUSDT").contains("bad tickSize"));
+        assert!(
+            fails(&INFO.replace("tickSize\":\"0.01000000", "tickSize\":\"0.0"), "BTCUSDT").contains("bad tickSize")
+        );
     }
 
     #[test]

@@ -47,7 +47,11 @@ impl DecodeError {
         let excerpt = text.chars().take(120).collect();
         DecodeError::Shape { what, cause: cause.to_string(), excerpt }
     }
-    pub(crate) fn number(what: &'static str, symbol: &str, field: &'static str) -> impl FnOnce(NumError) -> DecodeError {
+    pub(crate) fn number(
+        what: &'static str,
+        symbol: &str,
+        field: &'static str,
+    ) -> impl FnOnce(NumError) -> DecodeError {
         let symbol = symbol.to_owned();
         move |source| DecodeError::Number { what, symbol, field, source }
     }
@@ -116,9 +120,9 @@ pub(crate) mod fixtures {
 
     /// The folder with recorded data, when there is one on this machine.
     pub(crate) fn recorded(path: &str) -> Option<std::path::PathBuf> {
-        let root = std::env::var_os("TRAIDER_SHARED_DATA").map(std::path::PathBuf::from).unwrap_or_else(|| {
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data")
-        });
+        let root = std::env::var_os("TRAIDER_SHARED_DATA")
+            .map(std::path::PathBuf::from)
+            .unwrap_or_else(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
         Some(root.join(path)).filter(|p| p.exists())
     }
 }

@@ -2,8 +2,8 @@
 //! to this machine only.
 
 use super::{DecodeError, decode, info, info::Kline};
-use domain::event::BookSnapshot;
 use domain::Instrument;
+use domain::event::BookSnapshot;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn refusals_carry_code_words_and_how_long_to_wait() {
-        let (url, server) = serve("429 Too Many", "Retry-After: 7\r\n", r#"{"code":-1003,"msg":"Too much request weight used"}"#);
+        let (url, server) =
+            serve("429 Too Many", "Retry-After: 7\r\n", r#"{"code":-1003,"msg":"Too much request weight used"}"#);
         let error = client(&url).time_ms().unwrap_err();
         server.join().unwrap();
         assert!(error.is_transient());

@@ -146,17 +146,17 @@ mod tests {
     fn the_published_hmac_vectors_come_out() {
         let keys = Keys::hmac(API_KEY, SECRET);
         let query = |symbol: &str| {
-            format!("symbol={symbol}&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559")
+            format!(
+                "symbol={symbol}&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+            )
         };
-        assert_eq!(
-            keys.sign(&query("LTCBTC")),
-            "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
-        );
+        assert_eq!(keys.sign(&query("LTCBTC")), "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71");
         let wide = percent_encode("１２３４５６");
         assert_eq!(wide, "%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96");
-        assert!(keys.signed_query(&query(&wide)).ends_with(
-            "&signature=e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3"
-        ));
+        assert!(
+            keys.signed_query(&query(&wide))
+                .ends_with("&signature=e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3")
+        );
     }
 
     fn ws_params(api_key: &str) -> [(&str, &str); 9] {
@@ -180,8 +180,7 @@ mod tests {
     }
 
     // Private key of RFC 8032 section 7.1 test 1; signatures made with openssl.
-    const PEM: &str =
-        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+    const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
     #[test]
     fn ed25519_signs_as_openssl_does() {

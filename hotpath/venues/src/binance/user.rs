@@ -186,7 +186,11 @@ fn execution_report(text: &str, table: &SymbolTable) -> Result<Body<'static>, De
         "REJECTED" => ExecEvent::Rejected { reason: note(&m.r) },
         "TRADE" => {
             let Some(i) = table.get(&m.s) else {
-                return Err(DecodeError::shape(WHAT, format_args!("a fill in {}, which is not traded here", m.s), text));
+                return Err(DecodeError::shape(
+                    WHAT,
+                    format_args!("a fill in {}, which is not traded here", m.s),
+                    text,
+                ));
             };
             let fee = (m.n.unwrap_or("0"), m.fee_asset.as_deref().unwrap_or(&i.quote));
             ExecEvent::Filled(fill(&m.t.to_string(), m.last_price, m.l, fee, m.m, i, WHAT)?)

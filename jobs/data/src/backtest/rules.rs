@@ -14,8 +14,7 @@ const KNOWN: [(&str, &str, &str); 4] = [
 ];
 /// For all others, unless their numbers are finer.
 const USUAL: (&str, &str) = ("0.01", "0.00001");
-const QUOTES: [&str; 12] =
-    ["FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "USD"];
+const QUOTES: [&str; 12] = ["FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "USD"];
 /// Smallest order value, in quote.
 const VALUE_MIN: i128 = 5;
 /// Largest order, in base.

@@ -38,13 +38,18 @@ pub(super) fn charts(
             continue;
         }
         let closes = inputs.markets.get(&(venue.to_owned(), symbol.to_owned())).map_or(&[][..], |m| &m.closes);
-        let prices = price_line(&today, closes)?;
+        let marks = marks(venue, symbol);
+        let mut prices = price_line(&today, closes)?;
+        // Both lines end at the price that the day's profit is counted with.
+        if let (Some((ts, _)), Some(end)) = (prices.last().copied(), marks.end) {
+            prices.push((ts + 1, end));
+        }
         let flows = flows(&fills, books)?;
         charts.push(Chart {
             portfolio: portfolio.name.clone(),
             symbol: symbol.to_owned(),
             currency: fills[0].quote.clone(),
-            pnl: pnl_line(&prices, &flows, inputs.day.start_ns(), marks(venue, symbol).start)?,
+            pnl: pnl_line(&prices, &flows, inputs.day.start_ns(), marks.start)?,
             prices,
             fills: fill_points(&today)?,
         });
@@ -82,8 +87,7 @@ fn flows(fills: &[&FillFact], books: &Books) -> Result<Vec<Flow>, AmountError> {
     for f in fills {
         let (qty, value) = (Amount::from_decimal(f.qty)?, Amount::product(f.price, f.qty)?);
         let fee = Amount::from_decimal(f.fee_amount)?;
-        let (mut base, mut money) =
-            if f.side == Side::Buy { (qty, value.negated()) } else { (qty.negated(), value) };
+        let (mut base, mut money) = if f.side == Side::Buy { (qty, value.negated()) } else { (qty.negated(), value) };
         if f.fee_asset == f.quote {
             money = money.minus(fee)?;
         } else if f.fee_asset == f.base {

@@ -171,7 +171,9 @@ async fn closes(
     let partition = Partition::new(CandleRow::DATASET, venue, symbol, day)?;
     let Some(manifest) = lake.manifest(&partition).await? else { return Ok(Vec::new()) };
     read.push(Input { asset: partition.asset(), version: manifest.content_hash() });
-    let scale = manifest.scales.get("price").copied().unwrap_or(0);
+    // A price with a guessed point would be wrong by powers of ten.
+    let scale =
+        *manifest.scales.get("close").ok_or_else(|| bad("partition with a scale for `close`", &partition.asset()))?;
     let (_, rows) = lake.read_rows::<CandleRow>(&partition).await?;
     let close = |row: &CandleRow| {
         let price = Decimal::new(i128::from(row.close), scale);

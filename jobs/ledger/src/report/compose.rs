@@ -1,7 +1,7 @@
 //! Inputs to report: the whole day computed at once, in a fixed order. Pure.
 
-use super::charts;
 use super::ReportError;
+use super::charts;
 use super::collect::{Inputs, Market, PortfolioInput};
 use super::model::*;
 use super::money::{self, Marks, in_day};
@@ -244,14 +244,24 @@ fn quality(inputs: &Inputs) -> Vec<Quality> {
     inputs.markets.iter().map(line).collect()
 }
 
-/// The validation's verdict and what it found. Its artefact is read loosely: it belongs to another part and may say more.
+/// What the validation found: contradictions make the data wrong, gaps make them incomplete. Its artefact belongs to
+/// another part and may say more or less, so it is read loosely.
 fn quality_of(value: &serde_json::Value) -> (String, Vec<String>) {
     let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    let state = ["state", "status", "verdict"].iter().find_map(|key| value.get(key)).map(text);
-    let state = state.or_else(|| value.get("ok")?.as_bool().map(|ok| if ok { "ok" } else { "bad" }.to_owned()));
-    let findings = ["findings", "problems", "issues"].iter().find_map(|key| value.get(key)?.as_array());
-    let findings = findings.map(|list| list.iter().map(text).collect()).unwrap_or_default();
-    (state.unwrap_or_else(|| "no verdict".to_owned()).to_lowercase(), findings)
+    let count = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let Some(wrong) = value["contradictions"].as_array() else { return ("no verdict".to_owned(), Vec::new()) };
+    let mut findings: Vec<String> = wrong.iter().map(text).collect();
+    let gaps = [
+        (count("/trades/missing"), "trades missing"),
+        (count("/book/sequence_breaks"), "breaks in the book's sequence"),
+    ];
+    findings.extend(gaps.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    let state = match () {
+        () if !wrong.is_empty() => "wrong",
+        () if !findings.is_empty() => "incomplete",
+        () => "ok",
+    };
+    (state.to_owned(), findings)
 }
 
 fn lot_lines(books: &Books, day: Day) -> Result<Vec<LotLine>, AmountError> {

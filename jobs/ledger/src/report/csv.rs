@@ -9,13 +9,28 @@ pub fn trades(report: &Report) -> String {
     );
     for t in &report.trades {
         let gain = t.gain.map(|g| g.to_string()).unwrap_or_default();
-        let numbers = [t.seq.to_string(), t.price.to_string(), t.qty.to_string(), t.value.to_string(), t.fee.to_string()];
+        let numbers =
+            [t.seq.to_string(), t.price.to_string(), t.qty.to_string(), t.value.to_string(), t.fee.to_string()];
         let [seq, price, qty, value, fee] = &numbers;
         line(
             &mut out,
             &[
-                &t.at, &t.run_id, seq, &t.venue, &t.symbol, &t.strategy, &t.side, price, qty, value, fee, &t.fee_asset,
-                &t.liquidity, &t.order_id, &t.fill_id, &gain,
+                &t.at,
+                &t.run_id,
+                seq,
+                &t.venue,
+                &t.symbol,
+                &t.strategy,
+                &t.side,
+                price,
+                qty,
+                value,
+                fee,
+                &t.fee_asset,
+                &t.liquidity,
+                &t.order_id,
+                &t.fill_id,
+                &gain,
             ],
         );
     }
@@ -32,8 +47,20 @@ pub fn orders(report: &Report) -> String {
         line(
             &mut out,
             &[
-                &o.at, &o.run_id, &o.order_id, &o.symbol, &o.strategy, signal, &o.side, &o.kind, &o.tif, price, qty,
-                filled, &o.state, &o.reason,
+                &o.at,
+                &o.run_id,
+                &o.order_id,
+                &o.symbol,
+                &o.strategy,
+                signal,
+                &o.side,
+                &o.kind,
+                &o.tif,
+                price,
+                qty,
+                filled,
+                &o.state,
+                &o.reason,
             ],
         );
     }

@@ -87,19 +87,19 @@ fn money(report: &Report) -> Markup {
 }
 
 fn charts(report: &Report) -> Markup {
-    html! { @for chart in &report.charts { (svg::chart(chart)) } }
+    html! { @for chart in &report.charts { div.chart { (svg::chart(chart)) } } }
 }
 
 fn trades(report: &Report) -> Markup {
     html! {
         h2 { "Trades (" (report.trades.len()) ")" }
         @if report.trades.is_empty() { p { "None." } } @else {
-            (table(&["time", "symbol", "strategy", "side", "#price", "#quantity", "#value", "#fee", "", "liquidity",
+            (table(&["time UTC", "symbol", "strategy", "side", "#price", "#quantity", "#value", "#fee", "", "liquidity",
                      "#gain", "order"], html! {
                 @for (i, t) in report.trades.iter().enumerate().take(ROWS_MAX) {
                     @let at = |field: &str| format!("/trades/{i}/{field}");
                     tr {
-                        td.mono { (t.at) } td { (t.symbol) } td { (t.strategy) } (side(&t.side))
+                        td.mono { (clock(&t.at)) } td { (t.symbol) } td { (t.strategy) } (side(&t.side))
                         (exact(&at("price"), t.price, 8)) (exact(&at("qty"), t.qty, 8)) (exact(&at("value"), t.value, 4))
                         (exact(&at("fee"), t.fee, 8)) td { (t.fee_asset) } td { (t.liquidity) }
                         @match t.gain { Some(gain) => (signed(&at("gain"), gain)), None => td.n { "" } }
@@ -118,12 +118,12 @@ fn orders(report: &Report) -> Markup {
         @if report.orders.total == 0 { p { "None." } } @else {
             (counts("state", "/orders/by_state", &report.orders.by_state))
             br;
-            (table(&["time", "order", "symbol", "strategy", "#signal", "side", "kind", "#price", "#quantity", "#filled",
+            (table(&["time UTC", "order", "symbol", "strategy", "#signal", "side", "kind", "#price", "#quantity", "#filled",
                      "state", "reason"], html! {
                 @for (i, o) in report.orders.rows.iter().enumerate().take(ROWS_MAX) {
                     @let at = |field: &str| format!("/orders/rows/{i}/{field}");
                     tr {
-                        td.mono { (o.at) } td.mono { (o.order_id) } td { (o.symbol) } td { (o.strategy) }
+                        td.mono { (clock(&o.at)) } td.mono { (o.order_id) } td { (o.symbol) } td { (o.strategy) }
                         td.n data-p=(at("signal")) { (o.signal) } (side(&o.side)) td { (o.kind) " " (o.tif) }
                         (exact(&at("price"), o.price, 8)) (exact(&at("qty"), o.qty, 8)) (exact(&at("filled"), o.filled, 8))
                         td { (o.state) } td.wrap { (o.reason) }
@@ -219,9 +219,12 @@ fn table(columns: &[&str], rows: Markup) -> Markup {
 }
 
 fn counts(what: &str, pointer: &str, list: &[Count]) -> Markup {
-    table(&[what, "#count"], html! {
-        @for (i, c) in list.iter().enumerate() { tr { td { (c.name) } (count(&format!("{pointer}/{i}/count"), c.count)) } }
-    })
+    table(
+        &[what, "#count"],
+        html! {
+            @for (i, c) in list.iter().enumerate() { tr { td { (c.name) } (count(&format!("{pointer}/{i}/count"), c.count)) } }
+        },
+    )
 }
 
 fn rest(total: usize, file: &str) -> Markup {
@@ -258,6 +261,11 @@ fn inline(pointer: &str, n: usize) -> Markup {
 fn side(side: &str) -> Markup {
     let (class, arrow) = if side == "buy" { ("up", "▲") } else { ("down", "▼") };
     html! { td class=(class) { (arrow) " " (side) } }
+}
+
+/// The time of day; the day stands above.
+fn clock(at: &str) -> &str {
+    at.get(11..23).unwrap_or(at)
 }
 
 fn short(portfolio: &str) -> &str {

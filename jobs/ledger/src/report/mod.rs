@@ -49,8 +49,8 @@ pub enum ReportError {
     /// The lake failed.
     #[error("the day's data cannot be read from the lake: {0}")]
     Lake(#[from] lake::LakeError),
-    /// A row of the database is not what the ledger writes.
-    #[error("the ledger holds `{text}` where a {what} should be; rebuild it with: traider ledger rebuild")]
+    /// Something read is not what it should be.
+    #[error("`{text}` stands where a {what} should be; did another version, or somebody by hand, write it?")]
     Row {
         /// What it should be.
         what: &'static str,
@@ -95,7 +95,13 @@ pub async fn run(ctx: &StepContext) -> Result<StepOutcome, StepError> {
     let day: Day = spec.day.parse().map_err(|e: lake::LakeError| StepError::Permanent(e.to_string()))?;
     let (report, published) = daily(&ctx.store.pool, &ctx.home, day).await?;
     ctx.cancel.check()?;
-    ctx.log.info(&format!("{}: {} trades, {} orders, state {}", day, report.trades.len(), report.orders.total, report.state));
+    ctx.log.info(&format!(
+        "{}: {} trades, {} orders, state {}",
+        day,
+        report.trades.len(),
+        report.orders.total,
+        report.state
+    ));
     Ok(StepOutcome {
         inputs: report.inputs.iter().map(|i| (i.asset.clone(), i.version.clone())).collect(),
         outputs: vec![published],

@@ -226,7 +226,7 @@ pub struct Quality {
     pub venue: String,
     /// Symbol.
     pub symbol: String,
-    /// `ok`, `bad`, or what the validation says.
+    /// `ok`, `incomplete`, `wrong`, `not validated`, or `no verdict`.
     pub state: String,
     /// Its findings, as it states them.
     pub findings: Vec<String>,

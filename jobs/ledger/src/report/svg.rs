@@ -15,7 +15,8 @@ pub fn chart(chart: &Chart) -> Markup {
     let price_values = chart.prices.iter().map(|p| value(p.1)).chain(chart.fills.iter().map(|f| value(f.1)));
     let prices = Scale::over(price_values, PRICE.1, PRICE.0);
     let pnl = Scale::over(chart.pnl.iter().map(|p| value(p.1)).chain([0.0]), PNL.1, PNL.0);
-    let title = format!("{}: price in {} with fills, and net P&L since the start of the day", chart.symbol, chart.currency);
+    let title =
+        format!("{}: price in {} with fills, and net P&L since the start of the day", chart.symbol, chart.currency);
     html! {
         svg viewBox="0 0 960 352" role="img" aria-label=(title) preserveAspectRatio="xMidYMid meet" {
             title { (title) }
@@ -45,7 +46,8 @@ fn marker(x: f64, y: f64, side: &str) -> Markup {
 }
 
 fn axis(scale: &Scale, (top, bottom): (f64, f64)) -> Markup {
-    let rows = [0.0, 0.5, 1.0].map(|share| (scale.low + (scale.high - scale.low) * share, bottom - (bottom - top) * share));
+    let rows =
+        [0.0, 0.5, 1.0].map(|share| (scale.low + (scale.high - scale.low) * share, bottom - (bottom - top) * share));
     html! {
         @for (value, y) in rows {
             line.grid x1=(px(LEFT)) x2=(px(RIGHT)) y1=(px(y)) y2=(px(y)) {}
@@ -70,7 +72,13 @@ impl Scale {
     fn over(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Scale {
         let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
         // One value, or none: a line in the middle.
-        let (low, high) = if low < high { (low, high) } else if low == high { (low - 1.0, high + 1.0) } else { (0.0, 1.0) };
+        let (low, high) = if low < high {
+            (low, high)
+        } else if low == high {
+            (low - 1.0, high + 1.0)
+        } else {
+            (0.0, 1.0)
+        };
         Scale { low, high, from, to }
     }
     fn at(&self, value: f64) -> f64 {
@@ -83,7 +91,13 @@ fn px(x: f64) -> String {
 }
 
 fn tick(value: f64, span: f64) -> String {
-    if span >= 100.0 { format!("{value:.0}") } else if span >= 1.0 { format!("{value:.2}") } else { format!("{value:.4}") }
+    if span >= 100.0 {
+        format!("{value:.0}")
+    } else if span >= 1.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.4}")
+    }
 }
 
 /// Drawing only: a pixel needs no more than an f64.

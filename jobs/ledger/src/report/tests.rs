@@ -13,7 +13,7 @@ fn inputs() -> Inputs {
     facts.orders[2].reason = "StaleBook: <b>1700 ms</b> \"old\", limit 1500".into();
     let books = project::books(vec![facts]).unwrap().remove(0);
     let marks = books.facts[0].marks.iter().map(|(s, p)| (s.clone(), Amount::from_decimal(*p).unwrap())).collect();
-    let quality = serde_json::json!({"state": "ok", "findings": []});
+    let quality = serde_json::json!({"contradictions": [], "trades": {"missing": 0}, "book": {"sequence_breaks": 0}});
     let market = Market { closes: Vec::new(), close_before: None, quality: Some(quality) };
     Inputs {
         day: "2024-08-08".parse().unwrap(),
@@ -63,8 +63,9 @@ fn the_money_of_a_hand_computed_day_is_right() {
     let lots = &report.compliance.lines[0];
     assert_eq!((lots.open, text(lots.open_qty), text(lots.open_cost)), (1, "0.01".into(), "600.45".into()));
     assert_eq!((text(lots.realized_short), text(lots.realized_long)), ("9.0925".into(), "0".into()));
-    // The P&L line ends at the last fill: money -1200.9 + 609.5425, and 0.01 at 61 000.
-    assert_eq!(report.charts[0].pnl.last().map(|p| text(p.1)).as_deref(), Some("18.6425"));
+    // The P&L line at the last fill: money -1200.9 + 609.5425, and 0.01 at 61 000; it ends at the day's net.
+    let line: Vec<String> = report.charts[0].pnl.iter().map(|p| text(p.1)).collect();
+    assert_eq!(line, ["-0.9", "18.6425", "28.6425"]);
 }
 
 #[test]
@@ -127,6 +128,21 @@ fn a_day_that_wants_a_look_says_why() {
         assert!(all.contains(part), "{all}");
     }
     assert_eq!(report.money.totals[0].net, Amount::ZERO, "an assumed cost makes no gain");
+}
+
+#[test]
+fn what_the_validation_found_is_told_as_wrong_or_as_incomplete() {
+    let mut inputs = inputs();
+    let mut told = |quality: Value| {
+        inputs.markets.values_mut().for_each(|m| m.quality = Some(quality.clone()));
+        let quality = compose::compose(&inputs).unwrap().quality.remove(0);
+        (quality.state, quality.findings.join("; "))
+    };
+    let gaps =
+        told(serde_json::json!({"contradictions": [], "trades": {"missing": 3}, "book": {"sequence_breaks": 1}}));
+    assert_eq!(gaps, ("incomplete".into(), "3 trades missing; 1 breaks in the book's sequence".into()));
+    assert_eq!(told(serde_json::json!({"contradictions": ["a bid above its ask"]})).0, "wrong");
+    assert_eq!(told(serde_json::json!({"else": 1})).0, "no verdict");
 }
 
 #[test]

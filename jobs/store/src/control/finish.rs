@@ -3,7 +3,6 @@
 use super::lease::Claimed;
 use super::{event, lock_run, settle};
 use crate::{AssetVersion, StepError, StepOutcome, Store, StoreError, assets, queue};
-use serde_json::Value;
 use spec::Retry;
 use sqlx::PgConnection;
 
@@ -25,36 +24,21 @@ pub async fn complete(store: &Store, claimed: &Claimed, outcome: StepOutcome) ->
     let StepOutcome { inputs, outputs, summary, writes } = outcome;
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("complete a step"))?;
     let run = lock_run(&mut tx, &claimed.run).await?;
-    let done = sqlx::query(include_str!("../../../../sql/queries/step/done.sql"))
+    let fresh: Option<bool> = sqlx::query_scalar(include_str!("../../../../sql/queries/step/done.sql"))
         .bind(&claimed.run)
         .bind(&claimed.step)
         .bind(claimed.epoch)
         .bind(&summary)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await
         .map_err(StoreError::sql("mark a step done"))?;
-    if done.rows_affected() == 0 {
-        return Err(stale(claimed));
-    }
-    let key = format!("step/{}/{}/{}", claimed.run, claimed.step, claimed.attempt);
-    let effect = sqlx::query(include_str!("../../../../sql/queries/step/effect.sql"))
-        .bind(key)
-        .bind(&claimed.run)
-        .bind(&claimed.step)
-        .bind(claimed.epoch)
-        .bind(&summary)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sql("write an effect"))?;
-    // The same attempt has had its effect before: its data are there, only the state was set back by hand.
-    if effect.rows_affected() == 1 {
+    // Not fresh: the same attempt has had its effect before, only the state was set back by hand.
+    if fresh.ok_or_else(|| stale(claimed))? {
         for write in writes {
             write.apply(&mut tx).await?;
         }
         write_assets(&mut tx, claimed, &inputs, &outputs).await?;
     }
-    end_attempt(&mut tx, claimed, "done", None, Some(&summary)).await?;
-    event(&mut tx, &claimed.run, &claimed.step, "step_done", &format!("epoch {}", claimed.epoch)).await?;
     settle::after(&mut tx, &claimed.run, &claimed.step, true, run.cancel_requested).await?;
     tx.commit().await.map_err(StoreError::sql("complete a step"))
 }
@@ -84,7 +68,7 @@ pub async fn fail(store: &Store, claimed: &Claimed, error: &StepError) -> Result
     let budget = fence(&mut tx, claimed).await?;
     let text = error.to_string();
     let state = if matches!(error, StepError::Cancelled) { "cancelled" } else { "failed" };
-    end_attempt(&mut tx, claimed, state, Some((error.kind(), &text)), None).await?;
+    end_attempt(&mut tx, claimed, state, (error.kind(), &text)).await?;
     let wait = match error {
         _ if run.cancel_requested || budget.spent() => None,
         StepError::Transient(_) => Some(budget.wait_ms()),
@@ -120,7 +104,7 @@ pub async fn hand_back(store: &Store, claimed: &Claimed, why: &str) -> Result<()
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("hand back a step"))?;
     let run = lock_run(&mut tx, &claimed.run).await?;
     fence(&mut tx, claimed).await?;
-    end_attempt(&mut tx, claimed, "cancelled", Some(("handed_back", why)), None).await?;
+    end_attempt(&mut tx, claimed, "cancelled", ("handed_back", why)).await?;
     if run.cancel_requested {
         settle::end_step(&mut tx, &claimed.run, &claimed.step, "cancelled", None).await?;
         settle::after(&mut tx, &claimed.run, &claimed.step, false, true).await?;
@@ -210,29 +194,27 @@ async fn end_attempt(
     tx: &mut PgConnection,
     claimed: &Claimed,
     state: &str,
-    error: Option<(&str, &str)>,
-    summary: Option<&Value>,
+    error: (&str, &str),
 ) -> Result<(), StoreError> {
-    end_attempt_of(tx, &claimed.run, &claimed.step, claimed.epoch, state, error, summary).await
+    end_attempt_of(tx, &claimed.run, &claimed.step, claimed.epoch, state, error).await
 }
 
+/// [`end_attempt`] for a claim that is known by its key only.
 pub(super) async fn end_attempt_of(
     tx: &mut PgConnection,
     run: &str,
     step: &str,
     epoch: i64,
     state: &str,
-    error: Option<(&str, &str)>,
-    summary: Option<&Value>,
+    (kind, text): (&str, &str),
 ) -> Result<(), StoreError> {
     sqlx::query(include_str!("../../../../sql/queries/step/end_attempt.sql"))
         .bind(run)
         .bind(step)
         .bind(epoch)
         .bind(state)
-        .bind(error.map(|e| e.0))
-        .bind(error.map(|e| e.1))
-        .bind(summary)
+        .bind(kind)
+        .bind(text)
         .execute(tx)
         .await
         .map_err(StoreError::sql("end an attempt"))?;

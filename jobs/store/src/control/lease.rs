@@ -1,15 +1,15 @@
 //! Claiming a step and keeping it. The lease is held by a heartbeat of the worker's own, not by apalis' poll loop, and
 //! its epoch is the fence: whoever claims next raises it, and what carries the old one is refused.
 
-use super::event;
-use crate::{Store, StoreError, StepPointer};
+use crate::{StepPointer, Store, StoreError};
 use serde_json::Value;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Who claims: unique per start of a process, so that a worker that comes back is never taken for the one that died.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerId {
-    /// `queue.host-pid-ulid`.
+    /// `label.host-pid-ulid`.
     pub name: String,
     /// The machine.
     pub host: String,
@@ -18,11 +18,12 @@ pub struct WorkerId {
 }
 
 impl WorkerId {
-    /// A worker of this process for one queue; `instance` is drawn once per process.
-    pub fn here(queue: &str, instance: ulid::Ulid) -> WorkerId {
+    /// A worker of this process. `label` begins with the queue, holds no `.`, and is used once per process.
+    pub fn here(label: &str) -> WorkerId {
         let host = this_host();
+        let instance = this_instance();
         let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
-        WorkerId { name: format!("{queue}.{host}-{pid}-{instance}"), host, pid }
+        WorkerId { name: format!("{label}.{host}-{pid}-{instance}"), host, pid }
     }
 
     /// Host, pid and instance in a worker's name.
@@ -32,6 +33,12 @@ impl WorkerId {
         let (instance, pid, host) = (parts.next()?, parts.next()?, parts.next()?);
         Some((host, pid.parse().ok()?, instance))
     }
+}
+
+/// Drawn once per process: tells it from an earlier one that had the same pid, as happens in containers.
+pub(super) fn this_instance() -> ulid::Ulid {
+    static INSTANCE: OnceLock<ulid::Ulid> = OnceLock::new();
+    *INSTANCE.get_or_init(ulid::Ulid::generate)
 }
 
 /// This machine's name.
@@ -78,7 +85,7 @@ pub async fn claim(
 ) -> Result<Option<Claimed>, StoreError> {
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("claim a step"))?;
     match super::lock_run(&mut tx, &pointer.run).await {
-        Ok(run) if run.active => {}
+        Ok(run) if run.active && !run.cancel_requested => {}
         Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
     }
@@ -94,25 +101,11 @@ pub async fn claim(
         .fetch_optional(&mut *tx)
         .await
         .map_err(StoreError::sql("claim a step"))?;
-    let Some(claimed) = claimed else { return Ok(None) };
-    sqlx::query(include_str!("../../../../sql/queries/step/insert_attempt.sql"))
-        .bind(&claimed.run)
-        .bind(&claimed.step)
-        .bind(claimed.epoch)
-        .bind(claimed.attempt)
-        .bind(&worker.name)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sql("note an attempt"))?;
-    sqlx::query(include_str!("../../../../sql/queries/run/set_running.sql"))
-        .bind(&claimed.run)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sql("set a run running"))?;
-    let detail = format!("attempt {} epoch {} by {}", claimed.attempt, claimed.epoch, worker.name);
-    event(&mut tx, &claimed.run, &claimed.step, "step_running", &detail).await?;
+    if claimed.is_none() {
+        return Ok(None);
+    }
     tx.commit().await.map_err(StoreError::sql("claim a step"))?;
-    Ok(Some(claimed))
+    Ok(claimed)
 }
 
 /// The answer to a heartbeat.
@@ -152,9 +145,9 @@ mod tests {
 
     #[test]
     fn a_worker_name_gives_back_host_and_pid_even_when_the_host_has_dashes_and_dots() {
-        let name = "io.my-mac-1.local-4711-01K9ZC3W5T0000000000000000";
+        let name = "io-7.my-mac-1.local-4711-01K9ZC3W5T0000000000000000";
         assert_eq!(WorkerId::parse(name), Some(("my-mac-1.local", 4711, "01K9ZC3W5T0000000000000000")));
-        let here = WorkerId::here("cpu", ulid::Ulid::generate());
+        let here = WorkerId::here("cpu-1");
         let (host, pid, _) = WorkerId::parse(&here.name).unwrap();
         assert_eq!((host, pid), (here.host.as_str(), here.pid));
     }

@@ -74,7 +74,7 @@ pub(super) async fn after(
 ) -> Result<(), StoreError> {
     let children = count_down(tx, run, step, done).await?;
     decide(tx, run, children, cancel_requested).await?;
-    end_run(tx, run, cancel_requested).await
+    end_run(tx, run).await
 }
 
 async fn count_down(tx: &mut PgConnection, run: &str, step: &str, done: bool) -> Result<Vec<Counted>, StoreError> {
@@ -88,30 +88,14 @@ async fn count_down(tx: &mut PgConnection, run: &str, step: &str, done: bool) ->
 }
 
 /// Ends the run if none of its steps has anything left to do. A failed run leaves an alert in the outbox.
-pub(super) async fn end_run(tx: &mut PgConnection, run: &str, cancel_requested: bool) -> Result<(), StoreError> {
-    let (active, failed, cancelled, errors): (i64, i64, i64, Option<String>) =
-        sqlx::query_as(include_str!("../../../../sql/queries/run/tally.sql"))
+pub(super) async fn end_run(tx: &mut PgConnection, run: &str) -> Result<(), StoreError> {
+    let ended: Option<(String, Option<String>)> =
+        sqlx::query_as(include_str!("../../../../sql/queries/run/end_if_over.sql"))
             .bind(run)
-            .fetch_one(&mut *tx)
+            .fetch_optional(&mut *tx)
             .await
-            .map_err(StoreError::sql("count a run's steps"))?;
-    if active > 0 {
-        return Ok(());
-    }
-    let state = match (failed, cancelled) {
-        (_, 1..) if cancel_requested => "cancelled",
-        (1.., _) => "failed",
-        (_, 1..) => "cancelled",
-        _ => "done",
-    };
-    sqlx::query(include_str!("../../../../sql/queries/run/end.sql"))
-        .bind(run)
-        .bind(state)
-        .bind(&errors)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sql("end a run"))?;
-    event(tx, run, "", &format!("run_{state}"), errors.as_deref().unwrap_or_default()).await?;
+            .map_err(StoreError::sql("end a run"))?;
+    let Some((state, errors)) = ended else { return Ok(()) };
     if state == "failed" {
         // One alert per end of the run: a retry that fails again alerts again.
         let key = format!("run-failed/{run}/{}", ulid::Ulid::generate());

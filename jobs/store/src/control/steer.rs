@@ -28,7 +28,7 @@ pub async fn cancel(store: &Store, run: &str) -> Result<bool, StoreError> {
     for step in idle {
         event(&mut tx, run, &step, "step_cancelled", "").await?;
     }
-    settle::end_run(&mut tx, run, true).await?;
+    settle::end_run(&mut tx, run).await?;
     // Workers listen; who misses this hears it with the next heartbeat.
     sqlx::query(include_str!("../../../../sql/queries/run/notify_cancel.sql"))
         .bind(run)

@@ -2,7 +2,7 @@
 //! old tasks are deleted. Any process may sweep at any time, many at once.
 
 use super::finish::{Budget, end_attempt_of, next_attempt};
-use super::lease::{WorkerId, this_host};
+use super::lease::{WorkerId, this_host, this_instance};
 use super::settle;
 use crate::{Store, StoreError, queue};
 use nix::errno::Errno;
@@ -40,19 +40,14 @@ struct Stray {
     lost: bool,
 }
 
-/// Sweeps once. `instance` is the caller's own, whose steps are alive whatever the pid says.
+/// Sweeps once.
 ///
 /// * `grace` - how long a ready step may look lost before it gets a new task; zero at the start of a worker.
 /// * `lease` - how long an apalis worker may be silent before it counts as dead.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn sweep(
-    store: &Store,
-    instance: ulid::Ulid,
-    grace: Duration,
-    lease: Duration,
-) -> Result<Swept, StoreError> {
+pub async fn sweep(store: &Store, grace: Duration, lease: Duration) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
     let host = this_host();
     let leases: Vec<Lease> = sqlx::query_as(include_str!("../../../../sql/queries/step/leases.sql"))
@@ -61,7 +56,7 @@ pub async fn sweep(
         .await
         .map_err(StoreError::sql("look for expired leases"))?;
     for held in leases {
-        let dead = held.owner.as_deref().is_some_and(|owner| is_dead(owner, &host, instance));
+        let dead = held.owner.as_deref().is_some_and(|owner| is_dead(owner, &host));
         if held.expired || dead {
             expire(store, &held, dead, &mut swept).await?;
         }
@@ -73,7 +68,7 @@ pub async fn sweep(
         .await
         .map_err(StoreError::sql("look for lost tasks"))?;
     for stray in strays {
-        if stray.lost || stray.held_by.as_deref().is_some_and(|by| is_dead(by, &host, instance)) {
+        if stray.lost || stray.held_by.as_deref().is_some_and(|by| is_dead(by, &host)) {
             swept.pushed += usize::from(push_stray(store, &stray).await?);
         }
     }
@@ -99,12 +94,16 @@ pub async fn prune(store: &Store, age: Duration) -> Result<u64, StoreError> {
 }
 
 /// True when the worker ran on this host in a process that is gone.
-fn is_dead(worker: &str, host: &str, instance: ulid::Ulid) -> bool {
+fn is_dead(worker: &str, host: &str) -> bool {
     match WorkerId::parse(worker) {
         Some((at, pid, of)) if at == host => {
-            // Our own pid with another instance: it was given to us anew, as happens in containers.
+            // Our own pid with another instance: the pid was given to us anew.
             let own_pid = u32::try_from(pid).is_ok_and(|pid| pid == std::process::id());
-            if own_pid { of != instance.to_string() } else { signal::kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) }
+            if own_pid {
+                of != this_instance().to_string()
+            } else {
+                signal::kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
+            }
         }
         _ => false,
     }
@@ -136,7 +135,7 @@ async fn expire(store: &Store, held: &Lease, dead: bool, swept: &mut Swept) -> R
     let owner = held.owner.as_deref().unwrap_or("its worker");
     let why = if dead { format!("{owner} is gone") } else { format!("{owner} fell silent") };
     let error = ("lost", why.as_str());
-    end_attempt_of(&mut tx, &held.run, &held.name, held.epoch, "lost", Some(error), None).await?;
+    end_attempt_of(&mut tx, &held.run, &held.name, held.epoch, "lost", error).await?;
     if cancel_requested || budget.spent() {
         let state = if cancel_requested { "cancelled" } else { "dead" };
         settle::end_step(&mut tx, &held.run, &held.name, state, Some(error)).await?;

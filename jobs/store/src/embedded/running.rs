@@ -121,15 +121,14 @@ fn settings(socket: &Path, durability: Durability) -> String {
     );
     text.push_str(match durability {
         Durability::Full => "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\n",
-        Durability::None => {
-            "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = '32MB'\n"
-        }
+        Durability::None => "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = '32MB'\n",
     });
     text
 }
 
 fn write(site: &Site, path: &Path, text: &str) -> Result<(), StoreError> {
-    fs::write(path, text).map_err(|e| site.error(format!("cannot write {}: {e}; is the disk full?", path.display())))?;
+    fs::write(path, text)
+        .map_err(|e| site.error(format!("cannot write {}: {e}; is the disk full?", path.display())))?;
     site.give(path)
 }
 
@@ -161,7 +160,13 @@ fn told(mut file: fs::File) -> String {
 fn last_words(log: &Path) -> Option<String> {
     let text = fs::read_to_string(log).ok()?;
     let line = text.lines().rev().find(|l| l.contains("FATAL:") || l.contains("PANIC:"))?;
-    Some(line.split_once("FATAL:").or_else(|| line.split_once("PANIC:")).map_or(line, |(_, what)| what).trim().to_owned())
+    Some(
+        line.split_once("FATAL:")
+            .or_else(|| line.split_once("PANIC:"))
+            .map_or(line, |(_, what)| what)
+            .trim()
+            .to_owned(),
+    )
 }
 
 fn is_postgres(pid: &str) -> bool {

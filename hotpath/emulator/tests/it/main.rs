@@ -1,0 +1,8 @@
+//! The emulator in this process, spoken to by ordinary clients over real sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod cli;
+mod market;
+mod orders;
+mod recorded;
+mod support;

@@ -1,0 +1,212 @@
+//! One input at a time: journal, step, journal the effects' mark, hand the effects out. Nothing leaves before the
+//! input that caused it is with the operating system (I-01).
+
+use crate::clock::{Clock, ClockKind};
+use crate::gateway::Gateway;
+use crate::journal::{Sealed, WriteError, Writer};
+use crate::narrator::Narrator;
+use crate::recover::mark;
+use crate::telemetry::Telemetry;
+use domain::event::{Channel, Link, Session, note};
+use domain::{Event, Instrument, InstrumentId, Venue};
+use engine::{Effect, Engine, View};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+
+/// The engine with its journal and its ways out. Lives on the engine thread.
+#[derive(Debug)]
+pub struct Core {
+    engine: Engine,
+    writer: Writer,
+    clock: Clock,
+    gateway: Gateway,
+    snapshots: SyncSender<InstrumentId>,
+    telemetry: Arc<Telemetry>,
+    narrator: Narrator,
+    effects: Vec<Effect>,
+    /// Effects that go out, in order.
+    outward: Vec<Effect>,
+    /// What handing out led to; fed before anything else.
+    local: VecDeque<Event>,
+}
+
+/// Where a core's words and orders go.
+#[derive(Debug)]
+pub struct Outlets {
+    /// Orders, cancels, questions.
+    pub gateway: Gateway,
+    /// Wanted snapshots.
+    pub snapshots: SyncSender<InstrumentId>,
+    /// Counters.
+    pub telemetry: Arc<Telemetry>,
+    /// The log.
+    pub narrator: Narrator,
+}
+
+impl Core {
+    /// A core in the state of `engine`, writing to `writer`.
+    pub fn new(engine: Engine, writer: Writer, clock: Clock, out: Outlets) -> Core {
+        let Outlets { gateway, snapshots, telemetry, narrator } = out;
+        let (effects, outward) = (Vec::with_capacity(64), Vec::with_capacity(64));
+        Core {
+            engine,
+            writer,
+            clock,
+            gateway,
+            snapshots,
+            telemetry,
+            narrator,
+            effects,
+            outward,
+            local: VecDeque::new(),
+        }
+    }
+
+    /// Begins a session: who we are, the rules in force, and that no connection is up yet.
+    ///
+    /// # Errors
+    /// [`WriteError`], as all that writes the journal.
+    pub fn begin(&mut self, now_ns: u64, session: Session, rules: Vec<Instrument>) -> Result<(), WriteError> {
+        self.advance(now_ns)?;
+        self.apply(now_ns, &Event::Session(session))?;
+        for instrument in rules {
+            self.apply(now_ns, &Event::Instrument(instrument))?;
+        }
+        for channel in [Channel::Orders, Channel::Market] {
+            self.apply(now_ns, &Event::Link(Link { venue: Venue::Binance, channel, up: false }))?;
+        }
+        self.settle()
+    }
+
+    /// Feeds one event, and the time that passed before it.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn feed(&mut self, wall_ns: u64, source_ns: Option<u64>, event: &Event) -> Result<(), WriteError> {
+        let target = self.clock.target(wall_ns, source_ns);
+        self.advance(target)?;
+        self.apply(target, event)?;
+        self.settle()
+    }
+
+    /// Lets time pass until `now_ns`.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn pass(&mut self, now_ns: u64) -> Result<(), WriteError> {
+        self.advance(now_ns)?;
+        self.settle()
+    }
+
+    fn advance(&mut self, target_ns: u64) -> Result<(), WriteError> {
+        let mut clock = self.clock;
+        let passed = clock.advance(target_ns, |ns| self.apply(ns, &Event::Timer));
+        self.clock = clock;
+        passed
+    }
+
+    /// Feeds what handing out led to. Each round only follows from the one before, and an order that could not be
+    /// sent leads to no other at once, so this ends.
+    fn settle(&mut self) -> Result<(), WriteError> {
+        while let Some(event) = self.local.pop_front() {
+            self.apply(self.clock.last_ns(), &event)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, ts_ns: u64, event: &Event) -> Result<(), WriteError> {
+        let seq = self.writer.input(ts_ns, event);
+        self.effects.clear();
+        let start = Instant::now();
+        self.engine.step(ts_ns, event, &mut self.effects);
+        self.telemetry.step.record(start.elapsed());
+        if let Some(mark) = mark(&self.engine, seq, &self.effects) {
+            self.writer.effects(ts_ns, &mark);
+        }
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Audit(record) => self.narrator.tell(record),
+                Effect::Send(_) | Effect::Cancel { .. } | Effect::Query { .. } | Effect::RequestSnapshot { .. } => {
+                    self.outward.push(effect);
+                }
+            }
+        }
+        if self.outward.is_empty() { Ok(()) } else { self.hand_out() }
+    }
+
+    fn hand_out(&mut self) -> Result<(), WriteError> {
+        self.flush()?;
+        for effect in self.outward.drain(..) {
+            let news = match &effect {
+                Effect::Send(approved) => self.gateway.place(approved.request()),
+                Effect::Cancel { id, instrument } => self.gateway.cancel(*id, *instrument),
+                Effect::Query { id, instrument } => self.gateway.query(*id, *instrument),
+                Effect::RequestSnapshot { instrument } => {
+                    let full = |_| Event::SnapshotFailed {
+                        instrument: *instrument,
+                        reason: note("too many snapshots are asked for at once"),
+                    };
+                    self.snapshots.try_send(*instrument).err().map(full)
+                }
+                Effect::Audit(_) => None,
+            };
+            self.local.extend(news);
+        }
+        Ok(())
+    }
+
+    /// Hands everything journaled so far to the operating system.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        if !self.writer.has_unflushed() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        self.writer.flush()?;
+        self.telemetry.append.record(start.elapsed());
+        Ok(())
+    }
+
+    /// Cancels every open order past the journal: the last resort when it cannot be written.
+    pub fn cancel_unjournaled(&mut self) {
+        let view = self.engine.view();
+        for order in &view.orders {
+            let instrument = view.instruments.iter().find(|i| i.symbol == order.symbol);
+            if let Some(news) = instrument.and_then(|i| self.gateway.cancel(order.id, i.id)) {
+                tracing::error!(?news, "could not cancel");
+            }
+        }
+    }
+
+    /// True while an answer of the venue is awaited.
+    pub fn awaits_answer(&self) -> bool {
+        self.gateway.awaits_answer()
+    }
+    /// What the clock follows.
+    pub const fn clock_kind(&self) -> ClockKind {
+        self.clock.kind()
+    }
+    /// Time of the last input, ns.
+    pub const fn now_ns(&self) -> u64 {
+        self.clock.last_ns()
+    }
+    /// A snapshot of the engine; allocates.
+    pub fn view(&self) -> View {
+        self.engine.view()
+    }
+    /// Number of records written in this session.
+    pub const fn records(&self) -> u64 {
+        self.writer.records()
+    }
+    /// Ends the journal cleanly.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn seal(self) -> Result<Sealed, WriteError> {
+        self.writer.seal()
+    }
+}

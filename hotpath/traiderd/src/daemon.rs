@@ -1,0 +1,222 @@
+//! From nothing to a session: the home and its lock, the run (new or brought back), the venue's rules. The session
+//! itself is `session`'s.
+
+use crate::backoff::Backoff;
+use crate::clock::{ClockKind, wall_ns};
+use crate::error::DaemonError;
+use crate::journal::{self, SEGMENT_BYTES};
+use crate::lock::HomeLock;
+use crate::recover::{self, Recovered};
+use crate::session::Parts;
+use crate::summary::Summary;
+use domain::config::EngineConfig;
+use domain::{Instrument, InstrumentId, RunId};
+use engine::Engine;
+use settings::manifest::config_hash;
+use settings::{Home, Mode, RunManifest};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use venues::binance::rest::{Rest, RestError};
+use venues::binance::sign::Keys;
+use venues::binance::ws::Endpoints;
+use venues::journal_dir::Tail;
+
+/// How long one question over HTTP may take.
+const REST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tries before a venue that was never reached is given up; with the pauses between 6 to 12 s.
+const REACH_TRIES: u32 = 7;
+
+/// Everything that can be chosen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The home folder.
+    pub home: Home,
+    /// Limits and strategies.
+    pub config: EngineConfig,
+    /// HTTP address of the venue; sockets are behind the same one.
+    pub venue_url: String,
+    /// Venue symbols.
+    pub symbols: Vec<String>,
+    /// Where events come from.
+    pub mode: Mode,
+    /// What feeds the run, as told.
+    pub source: String,
+    /// The run's only source of randomness.
+    pub seed: u64,
+    /// The run's id; derived when absent. A run that exists and has not ended is continued.
+    pub run_id: Option<String>,
+    /// What time follows.
+    pub clock: ClockKind,
+    /// API keys.
+    pub keys: Keys,
+    /// End when this process is gone.
+    pub parent: Option<u32>,
+    /// Set from outside for a clean end.
+    pub stop: Arc<AtomicBool>,
+    /// Size at which a journal segment is closed, bytes.
+    pub segment_bytes: u64,
+    /// Tries before a venue that was never reached is given up.
+    pub reach_tries: u32,
+}
+
+impl Options {
+    /// Options with the usual choices for what is not named.
+    pub fn new(home: Home, config: EngineConfig, venue_url: &str, symbols: &[&str], mode: Mode) -> Options {
+        Options {
+            home,
+            config,
+            venue_url: venue_url.to_owned(),
+            symbols: symbols.iter().map(|s| (*s).to_owned()).collect(),
+            mode,
+            source: venue_url.to_owned(),
+            seed: 1,
+            run_id: None,
+            clock: ClockKind::Wall,
+            // The emulator takes any key; it wants to see one, as the venue does.
+            keys: Keys::hmac("traider", "traider"),
+            parent: None,
+            stop: Arc::new(AtomicBool::new(false)),
+            segment_bytes: SEGMENT_BYTES,
+            reach_tries: REACH_TRIES,
+        }
+    }
+}
+
+/// Runs a session from start to clean end.
+///
+/// # Errors
+/// [`DaemonError`], with the exit code that belongs to it.
+pub fn run(options: &Options) -> Result<Summary, DaemonError> {
+    let started = Instant::now();
+    options.home.prepare()?;
+    let lock = HomeLock::take(&options.home)?;
+    let run = open_run(options)?;
+    let endpoints = Endpoints::at(&options.venue_url);
+    let rest = Rest::new(&endpoints.rest, REST_TIMEOUT).map_err(|e| DaemonError::Usage(e.to_string()))?;
+    let rules = instruments(options, &rest, &run.recovered.instruments)?;
+    let result = Parts { started, run, endpoints, rest, rules }.run(options);
+    drop(lock);
+    result
+}
+
+/// A run, new or brought back.
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) dir: PathBuf,
+    pub(crate) manifest: RunManifest,
+    pub(crate) recovered: Recovered,
+}
+
+fn open_run(options: &Options) -> Result<Run, DaemonError> {
+    let now_ns = wall_ns();
+    let text = options.run_id.clone().unwrap_or_else(|| format!("{}-{}", options.mode.name(), now_ns / 1_000_000));
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let id = RunId::from(&text)
+        .ok()
+        .filter(|id| !id.is_empty() && id.chars().all(legal))
+        .ok_or_else(|| DaemonError::Usage(format!("`{text}` is no run id; use 1 to 40 letters, digits, - and _")))?;
+    let dir = options.home.journal_of(&id);
+    if dir.join("manifest.json").exists() {
+        return continue_run(options, id, dir);
+    }
+    let engine = Engine::new(&options.config).map_err(|e| DaemonError::Config(e.to_string()))?;
+    std::fs::create_dir_all(&dir).map_err(DaemonError::io(format!("could not create `{}`", dir.display())))?;
+    let manifest = RunManifest {
+        run_id: text,
+        mode: options.mode,
+        created_ns: now_ns,
+        build: build(),
+        seed: options.seed,
+        source: options.source.clone(),
+        config: options.config.clone(),
+        config_hash: config_hash(&options.config),
+        sealed: false,
+        records: 0,
+        effects_hash: String::new(),
+    };
+    write_manifest(&manifest, &dir)?;
+    let recovered =
+        Recovered { engine, tail: Tail::default(), last_ts_ns: 0, inputs: 0, instruments: Vec::new(), missing: None };
+    Ok(Run { id, dir, manifest, recovered })
+}
+
+fn continue_run(options: &Options, id: RunId, dir: PathBuf) -> Result<Run, DaemonError> {
+    let manifest = RunManifest::read(&dir)
+        .map_err(DaemonError::io(format!("could not read the manifest in `{}`", dir.display())))?;
+    if manifest.sealed {
+        return Err(DaemonError::Usage(format!("run {id} has ended; choose another --run-id")));
+    }
+    if manifest.config_hash != config_hash(&options.config) {
+        return Err(DaemonError::Config(format!(
+            "run {id} was started with another one; start a new run to change it"
+        )));
+    }
+    let mut recovered = recover::replay(&dir, &manifest.config)?;
+    recovered.tail = journal::close_tail(&dir, &recovered.tail, recovered.missing)?;
+    tracing::info!(run = %id, inputs = recovered.inputs, "the journal was replayed and agrees");
+    Ok(Run { id, dir, manifest, recovered })
+}
+
+pub(crate) fn write_manifest(manifest: &RunManifest, dir: &std::path::Path) -> Result<(), DaemonError> {
+    manifest.write(dir).map_err(DaemonError::io(format!("could not write the manifest in `{}`", dir.display())))
+}
+
+fn build() -> String {
+    format!("{}-{}", env!("CARGO_PKG_VERSION"), option_env!("TRAIDER_COMMIT").unwrap_or("dev"))
+}
+
+/// The rules of all symbols with the ids of this run: known symbols keep theirs, and a rule change is a new version.
+pub(crate) struct Rules {
+    pub(crate) all: Vec<Instrument>,
+    /// New or changed: to be announced.
+    pub(crate) news: Vec<Instrument>,
+}
+
+fn instruments(options: &Options, rest: &Rest, known: &[Instrument]) -> Result<Rules, DaemonError> {
+    let symbols: Vec<&str> = options.symbols.iter().map(String::as_str).collect();
+    if symbols.is_empty() {
+        return Err(DaemonError::Usage("no symbols: name at least one with --symbols".to_owned()));
+    }
+    let fetched = reach(options, || rest.instruments(&symbols))?;
+    let mut rules = Rules { all: Vec::new(), news: Vec::new() };
+    let mut next_id = known.iter().map(|i| i.id.0 + 1).max().unwrap_or(0);
+    for mut i in fetched {
+        let old = known.iter().find(|k| k.symbol == i.symbol);
+        match old {
+            Some(old) => (i.id, i.version) = (old.id, old.version),
+            None => {
+                i.id = InstrumentId(next_id);
+                next_id += 1;
+            }
+        }
+        if old.is_some_and(|old| *old != i) {
+            i.version += 1;
+        }
+        if old != Some(&i) {
+            rules.news.push(i.clone());
+        }
+        rules.all.push(i);
+    }
+    Ok(rules)
+}
+
+/// Asks until the venue answers. A venue that answers with a refusal is there, and wants something else of us.
+fn reach<T>(options: &Options, ask: impl Fn() -> Result<T, RestError>) -> Result<T, DaemonError> {
+    let mut backoff = Backoff::default();
+    let mut tries = 1;
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(e) if !e.is_transient() => return Err(DaemonError::Usage(format!("the venue refuses: {e}"))),
+            Err(source) if tries >= options.reach_tries || options.stop.load(Ordering::Relaxed) => {
+                let (url, source) = (options.venue_url.clone(), Box::new(source));
+                return Err(DaemonError::Unreachable { url, tries, source });
+            }
+            Err(error) => tracing::warn!(%error, "the venue does not answer yet"),
+        }
+        tries += 1;
+        backoff.wait(&options.stop);
+    }
+}

@@ -1,0 +1,219 @@
+//! One session of the daemon: makes the rings and threads, runs the engine loop on the calling thread, and takes
+//! everything apart in the opposite order. Wires; decides nothing.
+
+use crate::board::Board;
+use crate::clock::{Clock, ClockKind};
+use crate::control::{Control, ControlSocket, Order};
+use crate::core::{Core, Outlets};
+use crate::daemon::{Options, Rules, Run, write_manifest};
+use crate::engine_loop::{EngineLoop, Inputs, Opening};
+use crate::error::DaemonError;
+use crate::gateway::Gateway;
+use crate::gateway::link::OrderLink;
+use crate::inbox::{Item, Tx, Waker, ring};
+use crate::journal::Writer;
+use crate::market::Market;
+use crate::narrator::Narrator;
+use crate::snapshots::{self, Snapshots};
+use crate::summary::{Summary, summary};
+use crate::telemetry::Telemetry;
+use domain::event::Session;
+use rtrb::Consumer;
+use settings::{Mode, RunManifest};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use venues::binance::SymbolTable;
+use venues::binance::rest::Rest;
+use venues::binance::ws::Endpoints;
+
+/// How long the market waits for the order connection at the start.
+const ORDERS_FIRST: Duration = Duration::from_secs(5);
+/// Items of the market ring in real time.
+const MARKET_RING: usize = 8192;
+/// Items of the market ring in replayed time, which must follow the engine closely, so that orders meet the market
+/// they saw.
+const REPLAY_RING: usize = 64;
+const OTHER_RING: usize = 4096;
+const OPERATOR_QUEUE: usize = 64;
+
+/// What a session is made of.
+pub(crate) struct Parts {
+    pub(crate) started: Instant,
+    pub(crate) run: Run,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) rest: Rest,
+    pub(crate) rules: Rules,
+}
+
+/// What all threads share.
+struct Common {
+    table: Arc<SymbolTable>,
+    telemetry: Arc<Telemetry>,
+    waker: Arc<Waker>,
+    board: Arc<Board>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Common {
+    fn ring(&self, capacity: usize) -> (Tx, Consumer<Item>) {
+        ring(capacity, &self.waker, &self.telemetry.stalls)
+    }
+    fn control(&self, started: Instant, run_id: &str, mode: Mode, orders: SyncSender<Order>) -> Control {
+        Control {
+            run_id: run_id.to_owned(),
+            mode: mode.name(),
+            started,
+            board: Arc::clone(&self.board),
+            telemetry: Arc::clone(&self.telemetry),
+            orders,
+            waker: Arc::clone(&self.waker),
+            stop: Arc::clone(&self.stop),
+        }
+    }
+}
+
+impl Parts {
+    /// Runs the session to its end.
+    pub(crate) fn run(self, options: &Options) -> Result<Summary, DaemonError> {
+        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, rest, rules } = self;
+        let common = Common {
+            table: Arc::new(SymbolTable::new(rules.all)),
+            telemetry: Arc::new(Telemetry::default()),
+            waker: Waker::of_this_thread(),
+            board: Arc::new(Board::default()),
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let gateway = Gateway::new(Arc::clone(&common.table), options.keys.clone());
+        let (market_tx, market_rx) = common.ring(match options.clock {
+            ClockKind::Wall => MARKET_RING,
+            ClockKind::Source => REPLAY_RING,
+        });
+        let (orders_tx, orders_rx) = common.ring(OTHER_RING);
+        let (snapshots_tx, snapshots_rx) = common.ring(OTHER_RING);
+        let (wanted_tx, wanted) = mpsc::sync_channel(snapshots::QUEUE);
+        let (operator_tx, operator) = mpsc::sync_channel(OPERATOR_QUEUE);
+        let (narrator, narrate) = Narrator::new();
+
+        let market = market(options, &endpoints, &common, market_tx);
+        let (telemetry, stop) = (Arc::clone(&common.telemetry), Arc::clone(&common.stop));
+        let link = OrderLink::new(&gateway, endpoints.ws_api, orders_tx, telemetry, stop);
+        let (table, stop) = (Arc::clone(&common.table), Arc::clone(&common.stop));
+        let fetcher = Snapshots { rest, table, wanted, tx: snapshots_tx, stop };
+        let control = Arc::new(common.control(started, &manifest.run_id, options.mode, operator_tx));
+        let socket = ControlSocket::open(&options.home.daemon_socket())?;
+
+        // The epoch is taken last: from here on orders can be sent.
+        let session =
+            Session { run: id, home: options.home.tag()?, epoch: options.home.next_epoch()?, seed: manifest.seed };
+        let writer = Writer::open(&dir, id, &recovered.tail, options.segment_bytes)?;
+        let clock = Clock::new(options.clock, recovered.last_ts_ns);
+        let telemetry = Arc::clone(&common.telemetry);
+        let core =
+            Core::new(recovered.engine, writer, clock, Outlets { gateway, snapshots: wanted_tx, telemetry, narrator });
+        let inputs = Inputs {
+            orders: orders_rx,
+            snapshots: snapshots_rx,
+            market: Some(market_rx),
+            operator,
+            stop: Arc::clone(&options.stop),
+            orphaned,
+            parent: options.parent,
+        };
+        let threads = Threads::start(&common, market, link, fetcher, narrate, move || socket.run(control))?;
+        let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
+        let opening = Opening { session, rules: rules.news };
+        let ended = EngineLoop::new(core, inputs, waker, board, opening).run();
+        common.stop.store(true, Ordering::Relaxed);
+        let ended =
+            ended.map_err(DaemonError::from).and_then(|(core, reason)| close(core, &reason, manifest, &dir, &common));
+        threads.join();
+        ended
+    }
+}
+
+fn market(options: &Options, endpoints: &Endpoints, common: &Common, tx: Tx) -> Market {
+    let symbols: Vec<&str> = options.symbols.iter().map(String::as_str).collect();
+    Market {
+        url: endpoints.market(&symbols),
+        table: Arc::clone(&common.table),
+        tx,
+        telemetry: Arc::clone(&common.telemetry),
+        stop: Arc::clone(&common.stop),
+        ends: matches!(options.mode, Mode::Capture | Mode::Demo),
+    }
+}
+
+/// Ends the journal and completes the manifest.
+fn close(
+    core: Core,
+    reason: &str,
+    mut manifest: RunManifest,
+    dir: &Path,
+    common: &Common,
+) -> Result<Summary, DaemonError> {
+    let view = core.view();
+    let sealed = core.seal()?;
+    manifest.sealed = true;
+    manifest.records = sealed.records;
+    manifest.effects_hash.clone_from(&view.effects_hash);
+    write_manifest(&manifest, dir)?;
+    Ok(summary(&manifest.run_id, manifest.mode.name(), reason, &view, &sealed, &common.telemetry))
+}
+
+fn orphaned(parent: Option<u32>) -> bool {
+    let Some(pid) = parent.and_then(|p| i32::try_from(p).ok()) else { return false };
+    // Signal 0 only asks whether the process exists.
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH)
+}
+
+/// The threads beside the engine's.
+struct Threads {
+    joined: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Starts them, the market last: orders that the first frames cause find their way out.
+    fn start(
+        shared: &Common,
+        market: Market,
+        link: OrderLink,
+        fetcher: Snapshots,
+        narrate: impl FnOnce() + Send + 'static,
+        control: impl FnOnce() + Send + 'static,
+    ) -> Result<Threads, DaemonError> {
+        let (ready, halt) = (Arc::clone(&shared.telemetry), Arc::clone(&shared.stop));
+        let market = move || {
+            let end = Instant::now() + ORDERS_FIRST;
+            while !ready.orders_up.load(Ordering::Relaxed) && Instant::now() < end && !halt.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            market.run();
+        };
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let io = DaemonError::io(format!("could not start thread {name}"));
+            std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(io)
+        };
+        let joined = vec![
+            spawn("orders", Box::new(move || link.run()))?,
+            spawn("control", Box::new(control))?,
+            spawn("log", Box::new(narrate))?,
+            spawn("market", Box::new(market))?,
+        ];
+        // Not waited for at the end: a slow answer over HTTP must not hold the end up.
+        drop(spawn("snapshots", Box::new(move || fetcher.run()))?);
+        Ok(Threads { joined })
+    }
+
+    fn join(self) {
+        for thread in self.joined {
+            let name = thread.thread().name().unwrap_or("?").to_owned();
+            if thread.join().is_err() {
+                tracing::error!(name, "a thread panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Verbs the CLI hands to `traider-worker exec`: JSON in, JSON and an exit code out.
+
+use crate::backtest::{Spec, backtest};
+use crate::{DataError, inspect, replay, runs, why};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use settings::Home;
+use std::path::PathBuf;
+
+/// The verbs there are.
+pub const VERBS: [&str; 4] = ["parity", "backtest", "why", "inspect"];
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The answer itself.
+    pub value: Value,
+    /// Exit code of the command: 0, or 8 when a verification failed.
+    pub exit_code: u8,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parity {
+    #[serde(default = "latest")]
+    run: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    order: String,
+    #[serde(default)]
+    run: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inspect {
+    file: PathBuf,
+}
+
+fn latest() -> String {
+    "latest".to_owned()
+}
+
+/// Carries out one verb. It computes and reads files, so call it where blocking is allowed.
+///
+/// # Errors
+/// [`DataError`]; its `exit_code` is the command's.
+pub fn exec(home: &Home, verb: &str, args: &Value) -> Result<Reply, DataError> {
+    let ok = |value| Reply { value, exit_code: 0 };
+    match verb {
+        "parity" => {
+            let run = runs::find(home, &input::<Parity>(verb, args)?.run)?;
+            replay::parity(&run.dir).map(|(value, exit_code)| Reply { value, exit_code })
+        }
+        "backtest" => backtest(home, input::<Spec>(verb, args)?).map(ok),
+        "why" => {
+            let asked = input::<Why>(verb, args)?;
+            why::why(home, &asked.order, asked.run.as_deref()).map(ok)
+        }
+        "inspect" => inspect::inspect(&input::<Inspect>(verb, args)?.file).map(ok),
+        other => Err(DataError::Usage(format!("there is no verb `{other}`; known: {}", VERBS.join(", ")))),
+    }
+}
+
+fn input<T: DeserializeOwned>(verb: &str, args: &Value) -> Result<T, DataError> {
+    T::deserialize(args).map_err(|e| DataError::Usage(format!("the input of {verb} is wrong: {e}")))
+}

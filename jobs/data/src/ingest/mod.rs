@@ -1,0 +1,120 @@
+//! Brings the journals of the home into the lake: trades, quotes, book changes and one-minute candles of one UTC day.
+//!
+//! What is the same fact is kept once, however many runs recorded it: trades by id, quotes by update id, book messages by their
+//! ids. When two runs tell a fact differently the older run is believed, and the conflict is counted. A trade belongs
+//! to the day of the venue's clock, a quote (which has none) to the day it was received. Made-up markets go to a venue
+//! of their own name (`binance-demo`).
+//!
+//! The whole day of one home is held in memory while it is put in order; [`collect::ROWS_MAX`] bounds it.
+
+pub mod candles;
+pub mod collect;
+
+use crate::step::{Scope, code, output_of};
+use crate::{DataError, runs};
+use collect::{Day, Series};
+use lake::{CandleRow, Lake, LevelRow, Lineage, Partition, QuoteRow, Row, TableMeta, TradeRow};
+use serde_json::{Value, json};
+use settings::Home;
+use spec::jobs::IngestJournal;
+use store::{AssetVersion, StepContext, StepError, StepOutcome};
+
+/// What one ingest did.
+#[derive(Debug, Default)]
+pub struct Ingested {
+    /// Runs read, with a version each.
+    pub inputs: Vec<(String, String)>,
+    /// Partitions, new or as they were.
+    pub outputs: Vec<AssetVersion>,
+    /// Numbers for people.
+    pub summary: Value,
+}
+
+/// The step `ingest-journal`.
+///
+/// # Errors
+/// [`StepError`].
+pub async fn run(ctx: StepContext) -> Result<StepOutcome, StepError> {
+    let job: IngestJournal = ctx.input()?;
+    let cancel = ctx.cancel.clone();
+    let done = ingest(&ctx.home, &job, move || cancel.is_cancelled()).await?;
+    ctx.log.info(&format!("{} partitions from {} runs", done.outputs.len(), done.inputs.len()));
+    for damage in done.summary["damaged"].as_array().into_iter().flatten() {
+        ctx.log.warn(&format!("a journal was read only up to its damage: {damage}"));
+    }
+    Ok(StepOutcome { inputs: done.inputs, outputs: done.outputs, summary: done.summary, writes: Vec::new() })
+}
+
+/// Ingests the day of `job` out of the home's journals; `stop` ends it early.
+///
+/// # Errors
+/// [`DataError`]; a damaged journal is read up to its damage and named in the summary.
+pub async fn ingest(
+    home: &Home,
+    job: &IngestJournal,
+    stop: impl Fn() -> bool + Send + 'static,
+) -> Result<Ingested, DataError> {
+    let scope = Scope::new(&job.day, job.venue.as_deref(), &job.symbols)?;
+    let mut runs = runs::all(home)?;
+    // Oldest first: the first to tell a fact is believed.
+    runs.sort_by_key(|r| (r.manifest.created_ns, r.manifest.run_id.clone()));
+    let day_scope = scope.clone();
+    let read = tokio::task::spawn_blocking(move || collect::collect(&runs, &day_scope, &stop));
+    let day = read.await.map_err(|e| DataError::Value(format!("reading the journals failed: {e}")))??;
+    publish(home, &scope, day).await
+}
+
+async fn publish(home: &Home, scope: &Scope, day: Day) -> Result<Ingested, DataError> {
+    let lake = Lake::local(&home.lake())?;
+    let mut done = Ingested::default();
+    let (mut new, mut conflicts) = (0u64, 0u64);
+    for ((venue, symbol), series) in &day.series {
+        conflicts += series.conflicts;
+        let (price, qty) = series.scales;
+        let partition = Partition::new("trades", venue, symbol, scope.day)?;
+        let lineage = Lineage { parents: series.runs.iter().cloned().collect(), code: code("ingest-journal") };
+        let trades = series.trades()?;
+        let candles = candles::candles(&trades, scope.day, series.before, series.after)?;
+        let mut put = Put { home, lake: &lake, partition: &partition, series, lineage: &lineage, scales: (price, qty) };
+        let published = [
+            put.rows::<TradeRow>(&trades).await?,
+            put.rows::<CandleRow>(&candles).await?,
+            put.rows::<QuoteRow>(&series.quotes()?).await?,
+            put.rows::<LevelRow>(&series.levels()?).await?,
+        ];
+        for (version, is_new) in published.into_iter().flatten() {
+            new += u64::from(is_new);
+            done.outputs.push(version);
+        }
+    }
+    done.inputs = day.runs;
+    done.summary = json!({
+        "day": scope.day, "instruments": day.series.len(), "runs": done.inputs.len(),
+        "partitions": done.outputs.len(), "partitions_new": new, "conflicts": conflicts,
+        "damaged": day.damaged,
+    });
+    Ok(done)
+}
+
+struct Put<'a> {
+    home: &'a Home,
+    lake: &'a Lake,
+    partition: &'a Partition,
+    series: &'a Series,
+    lineage: &'a Lineage,
+    scales: (u8, u8),
+}
+
+impl Put<'_> {
+    async fn rows<R: Row>(&mut self, rows: &[R]) -> Result<Option<(AssetVersion, bool)>, DataError> {
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let partition = self.partition.of_dataset(R::DATASET)?;
+        let mut meta = TableMeta::of::<R>(self.scales.0, self.scales.1);
+        meta.facts.insert("tick".to_owned(), self.series.tick.clone());
+        meta.facts.insert("lot".to_owned(), self.series.lot.clone());
+        let published = self.lake.publish_rows(&partition, rows, &meta, self.lineage).await?;
+        Ok(Some((output_of(self.home, &partition, &published.manifest), published.new)))
+    }
+}

@@ -1,0 +1,37 @@
+//! The cluster itself.
+
+use crate::Case;
+use store::testing::TestHome;
+use store::{Cluster, view};
+
+pub async fn migrating_again_changes_nothing(case: &Case) {
+    let count = "SELECT count(*) FROM traider.migration";
+    let before: i64 = sqlx::query_scalar(count).fetch_one(&case.store.pool).await.unwrap();
+    case.store.migrate().await.unwrap();
+    let after: i64 = sqlx::query_scalar(count).fetch_one(&case.store.pool).await.unwrap();
+    assert_eq!((before, before >= 1), (after, true));
+}
+
+pub async fn a_second_starter_attaches_and_leaves_the_server_alone(home: &TestHome) {
+    let home = home.home.clone();
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let home = home.clone();
+            std::thread::spawn(move || Cluster::ensure(&home).unwrap().started_by_us)
+        })
+        .collect();
+    assert!(threads.into_iter().all(|t| !t.join().unwrap()));
+    assert!(Cluster::attach(&home).unwrap().is_some());
+}
+
+pub fn restarting_the_server_keeps_what_was_committed(home: &TestHome, runtime: &tokio::runtime::Runtime) {
+    home.cluster().stop().unwrap();
+    assert!(Cluster::attach(&home.home).unwrap().is_none());
+    let again = Cluster::ensure(&home.home).unwrap();
+    assert!(again.started_by_us);
+    runtime.block_on(async {
+        let store = home.store().await.unwrap();
+        assert!(view::list_runs(&store, &view::RunFilter::default()).await.unwrap().len() > 10);
+        store.close().await;
+    });
+}

@@ -1,1 +1,0 @@
-INSERT INTO traider.effect (key, run, step, epoch, result) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO NOTHING

@@ -1,0 +1,105 @@
+//! A worker process: queues, listener, sweeper; from the first sweep to the last step handed back.
+
+use crate::handlers::Handlers;
+use crate::shared::Shared;
+use crate::tuning::Tuning;
+use crate::wake::Wakers;
+use crate::{pump, wake};
+use settings::Home;
+use spec::Queue;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::error::chain;
+use store::{CancelToken, Store, StoreError, control, view};
+use tokio::task::JoinSet;
+
+/// apalis' own rows are deleted this long after their end; our history stays.
+const KEEP_TASKS: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Time between two deletions.
+const PRUNE: Duration = Duration::from_secs(3600);
+/// How long stopping may take beyond a step's own grace.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How a worker runs.
+#[derive(Clone)]
+pub struct Options {
+    /// Intervals.
+    pub tuning: Tuning,
+    /// Stop once no run is active.
+    pub once: bool,
+    /// Fires when the worker is to stop.
+    pub stop: CancelToken,
+}
+
+/// Runs a worker until it is told to stop, or, with `once`, until no run is active. Steps that run then are told to
+/// stop and handed back if they do. A database that goes away and comes back is waited for.
+///
+/// * `ready` - called once, when what a dead worker left behind has been taken over and the queues are open.
+///
+/// # Errors
+/// When the database cannot be reached at the start.
+pub async fn run(
+    store: Store,
+    home: Home,
+    handlers: Handlers,
+    options: Options,
+    ready: impl FnOnce(),
+) -> Result<(), StoreError> {
+    let shared = Arc::new(Shared::new(store, home, handlers, options.tuning, options.stop));
+    let tuning = shared.tuning;
+    control::sweep(&shared.store, Duration::ZERO, tuning.lease).await?;
+    let wakers = Wakers::default();
+    let mut queues = JoinSet::new();
+    for queue in Queue::ALL {
+        queues.spawn(pump::supervise(Arc::clone(&shared), queue, wakers.clone()));
+    }
+    let mut helpers = JoinSet::new();
+    helpers.spawn(wake::listen(Arc::clone(&shared), wakers));
+    helpers.spawn(sweep_for_ever(Arc::clone(&shared)));
+    if options.once {
+        helpers.spawn(stop_when_idle(Arc::clone(&shared)));
+    }
+    ready();
+    shared.stop.cancelled().await;
+    shared.stop_all();
+    let drained = async { while queues.join_next().await.is_some() {} };
+    let began = Instant::now();
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!("a queue did not stop in time");
+    }
+    // Steps that outlived their queue's restart.
+    while shared.running_count() > 0 && began.elapsed() < DRAIN {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    helpers.shutdown().await;
+    Ok(())
+}
+
+async fn sweep_for_ever(shared: Arc<Shared>) {
+    let mut pruned: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(shared.tuning.sweep()).await;
+        match control::sweep(&shared.store, shared.tuning.grace(), shared.tuning.lease).await {
+            Ok(swept) if swept != control::Swept::default() => tracing::info!(?swept, "swept"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "sweep failed"),
+        }
+        if pruned.is_none_or(|at| at.elapsed() > PRUNE) {
+            match control::prune(&shared.store, KEEP_TASKS).await {
+                Ok(_) => pruned = Some(Instant::now()),
+                Err(error) => tracing::warn!(error = chain(&error), "deleting old tasks failed"),
+            }
+        }
+    }
+}
+
+async fn stop_when_idle(shared: Arc<Shared>) {
+    loop {
+        match view::active_runs(&shared.store).await {
+            Ok(0) => return shared.stop.cancel(),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "cannot count the active runs"),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}

@@ -1,0 +1,137 @@
+//! Real workers, real apalis, a real Postgres: one server for all cases, each on its own workflow.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cases;
+mod crash;
+mod handlers;
+
+use handlers::Row;
+use settings::Home;
+use spec::plan::Backoff;
+use spec::{Queue, Retry, RunPlan, StepPlan, When};
+use std::time::{Duration, Instant};
+use store::control::{self, Trigger};
+use store::testing::TestHome;
+use store::view::{self, RunDetail};
+use store::{CancelToken, Store};
+use tokio::task::JoinHandle;
+use worker::{Options, Tuning};
+
+/// Short, so that a lost worker is noticed within the test.
+const TUNING: Tuning = Tuning { lease: Duration::from_secs(3) };
+
+#[test]
+fn worker_suite() {
+    let home = TestHome::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = home.store().await.unwrap();
+        Row::table(&store).await;
+        let bench = Bench { store, home: home.home.clone() };
+        cases::all(&bench).await;
+        crash::all(&bench, &home).await;
+        bench.store.close().await;
+    });
+}
+
+/// The other side of [`crash`]: a worker in a process of its own, to be killed. Does nothing in a normal test run.
+#[test]
+fn child_worker() {
+    let Some(home) = std::env::var_os("TRAIDER_TEST_WORKER") else { return };
+    let home = Home::locate(Some(std::path::Path::new(&home)));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::attach(&home).await.unwrap();
+        // Its lease is long: who notices its death must do so by its pid.
+        let tuning = Tuning { lease: Duration::from_secs(600) };
+        let options = Options { tuning, once: false, stop: CancelToken::default() };
+        worker::run(store, home, handlers::table(), options, || {}).await.unwrap();
+    });
+}
+
+struct Bench {
+    store: Store,
+    home: Home,
+}
+
+/// A worker in this process.
+struct Running {
+    stop: CancelToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+impl Bench {
+    fn worker(&self) -> Running {
+        self.worker_with(TUNING, false)
+    }
+    fn worker_with(&self, tuning: Tuning, once: bool) -> Running {
+        let stop = CancelToken::default();
+        let options = Options { tuning, once, stop: stop.clone() };
+        let (store, home) = (self.store.clone(), self.home.clone());
+        let task =
+            tokio::spawn(async move { worker::run(store, home, handlers::table(), options, || {}).await.unwrap() });
+        Running { stop, task }
+    }
+    async fn start(&self, workflow: &str, steps: Vec<StepPlan>) -> String {
+        let plan = RunPlan {
+            workflow: workflow.to_owned(),
+            sha256: format!("{workflow}-1"),
+            definition: serde_json::json!({"name": workflow}),
+            partition: "2026-11-20".to_owned(),
+            params: serde_json::json!({}),
+            steps,
+        };
+        control::start_run(&self.store, &plan, Trigger::Manual).await.unwrap().run
+    }
+    async fn show(&self, run: &str) -> RunDetail {
+        view::show_run(&self.store, run).await.unwrap()
+    }
+    /// Looks until the run is as wanted; a run that never gets there fails the test with what it is.
+    async fn until(&self, run: &str, what: &str, wanted: impl Fn(&RunDetail) -> bool) -> RunDetail {
+        let asked = Instant::now();
+        loop {
+            // The server may be away for a moment.
+            let shown = view::show_run(&self.store, run).await;
+            if let Ok(shown) = &shown
+                && wanted(shown)
+            {
+                return shown.clone();
+            }
+            assert!(asked.elapsed() < Duration::from_secs(40), "waited for {what}, got {shown:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    async fn ended(&self, run: &str) -> RunDetail {
+        self.until(run, "the end", |r| matches!(r.run.state.as_str(), "done" | "failed" | "cancelled")).await
+    }
+    async fn step_running(&self, run: &str, step: &str) -> RunDetail {
+        let running = |r: &RunDetail| r.steps_detail.iter().any(|s| s.name == step && s.state == "running");
+        self.until(run, "a running step", running).await
+    }
+}
+
+fn step(name: &str, job: &str, needs: &[&str]) -> StepPlan {
+    StepPlan {
+        name: name.to_owned(),
+        job: job.to_owned(),
+        queue: Queue::Io,
+        needs: needs.iter().map(|n| (*n).to_owned()).collect(),
+        when: When::Success,
+        params: serde_json::json!({}),
+        retry: Retry { max: 3, backoff: Backoff::Fixed, base_ms: 0, cap_ms: 0, jitter: false },
+        timeout_s: 60,
+        grace_s: 1,
+    }
+}
+
+fn states(run: &RunDetail) -> Vec<&str> {
+    run.attempts.iter().map(|a| a.state.as_str()).collect()
+}
