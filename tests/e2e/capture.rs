@@ -86,13 +86,15 @@ fn the_synthetic_market_trades_proves_itself_and_explains_every_sent_order() {
 /// The chain of an order: each link is there, and each stands at or before the one it led to.
 fn check_why(home: &TestHome, order: &str) {
     let chain = home.json(&format!("why {order}"), 0);
-    assert_eq!(chain["order"]["order_id"], order);
+    assert_eq!(chain["order_id"], order);
     let seq = |link: &str| chain[link]["seq"].as_u64().unwrap_or_else(|| panic!("{link} has no seq: {chain:#}"));
     assert!(seq("book") <= seq("signal"), "the book came before the signal");
-    assert!(seq("signal") <= seq("verdict"), "the signal came before the verdict");
+    assert!(seq("signal") <= seq("risk"), "the signal came before the verdict");
+    assert!(seq("risk") <= seq("order"), "the verdict came before the order");
     assert!(!chain["signal"]["features"].as_array().unwrap().is_empty(), "feature values");
-    assert!(!chain["verdict"]["checks"].as_array().unwrap().is_empty(), "risk's numbers");
-    assert!(chain["verdict"]["refusal"].is_null(), "a sent order was approved");
+    assert!(!chain["risk"]["checks"].as_array().unwrap().is_empty(), "risk's numbers");
+    assert!(chain["risk"]["refusal"].is_null(), "a sent order was approved");
+    assert_eq!(chain["replay_equal"], true, "what is explained is what was decided");
 }
 
 #[test]

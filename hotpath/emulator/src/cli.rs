@@ -58,6 +58,9 @@ struct Args {
     /// Send nothing before POST /emulator/start
     #[arg(long)]
     hold: bool,
+    /// Refuse account and order requests without an API key (any key will do)
+    #[arg(long)]
+    require_key: bool,
     /// Length of a synthetic market, market seconds (default: endless)
     #[arg(long)]
     seconds: Option<u64>,
@@ -112,6 +115,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         fees: Fees { maker_bps: args.maker_bps, taker_bps: args.taker_bps },
         source_clock: args.source_clock,
         hold: args.hold,
+        require_key: args.require_key,
         seconds: args.seconds,
     };
     let (source, speed) = (config.source.to_string(), config.speed.to_string());

@@ -15,7 +15,7 @@ mod ids;
 mod klines;
 mod rest;
 mod rules;
-mod source;
+pub mod source;
 mod state;
 mod streams;
 mod text;
@@ -65,6 +65,8 @@ pub struct Config {
     pub source_clock: bool,
     /// Waits for `POST /emulator/start` before the first message.
     pub hold: bool,
+    /// Refuses account and order requests without key (-2015), as the venue does. Any key and signature will do.
+    pub require_key: bool,
     /// Length of the synthetic market, market seconds; `None` is endless.
     pub seconds: Option<u64>,
 }
@@ -83,6 +85,7 @@ impl Config {
             fees: Fees { maker_bps: 10, taker_bps: 10 },
             source_clock: false,
             hold: false,
+            require_key: false,
             seconds: None,
         }
     }
@@ -154,7 +157,8 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let Opened { symbols, first_ns, items, free_running } = opened;
     let names = symbols.iter().map(|s| s.instrument.symbol.to_string()).collect();
     let stamp = config.source_clock || !config.speed.is_real_time();
-    let world = World::new(venue, symbols, Clock::new(config.speed, first_ns), stamp, !config.hold);
+    let mut world = World::new(venue, symbols, Clock::new(config.speed, first_ns), stamp);
+    (world.started, world.require_key) = (!config.hold, config.require_key);
     let shared = Arc::new(Shared::new(world, config.source.to_string()));
     let emitter = tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye));
     let server = tokio::spawn(listen(listener, shared.clone()));

@@ -17,7 +17,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch};
 
 /// At maximal speed a ping follows every so many frames.
-pub const FRAMES_PER_PING: u64 = 32;
+pub const FRAMES_PER_PING: u64 = 4;
 /// So many unanswered pings stop the market.
 pub const PINGS_UNANSWERED_MAX: u64 = 2;
 
@@ -87,6 +87,8 @@ pub struct World {
     pub finished: bool,
     /// The market may start.
     pub started: bool,
+    /// Account and order requests need a key.
+    pub require_key: bool,
     /// Market-data connections.
     pub market: BTreeMap<u64, MarketClient>,
     /// WebSocket API connections.
@@ -126,7 +128,7 @@ impl Shared {
 
 impl World {
     /// The state before the first item. The venue sees the start books at once.
-    pub fn new(mut venue: SimVenue, symbols: Vec<Listed>, clock: Clock, stamp: bool, started: bool) -> Self {
+    pub fn new(mut venue: SimVenue, symbols: Vec<Listed>, clock: Clock, stamp: bool) -> Self {
         let mut none = Vec::new();
         for listed in &symbols {
             let book = Event::BookSnapshot(listed.snapshot.clone());
@@ -143,7 +145,8 @@ impl World {
             clock,
             frames: 0,
             finished: false,
-            started,
+            started: true,
+            require_key: false,
             market: BTreeMap::new(),
             api: BTreeMap::new(),
             ids: ClientIds::default(),

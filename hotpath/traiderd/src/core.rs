@@ -171,17 +171,6 @@ impl Core {
         Ok(())
     }
 
-    /// Cancels every open order past the journal: the last resort when it cannot be written.
-    pub fn cancel_unjournaled(&mut self) {
-        let view = self.engine.view();
-        for order in &view.orders {
-            let instrument = view.instruments.iter().find(|i| i.symbol == order.symbol);
-            if let Some(news) = instrument.and_then(|i| self.gateway.cancel(order.id, i.id)) {
-                tracing::error!(?news, "could not cancel");
-            }
-        }
-    }
-
     /// True while an answer of the venue is awaited.
     pub fn awaits_answer(&self) -> bool {
         self.gateway.awaits_answer()

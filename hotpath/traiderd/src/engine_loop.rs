@@ -95,19 +95,13 @@ impl EngineLoop {
         EngineLoop { core, inputs, waker, board, opening, held: Vec::new(), ending: None, upkeep, holding: None }
     }
 
-    /// Runs until the end and gives the core back with the reason. When the journal fails, open orders are cancelled
-    /// as well as can be, and the error comes back.
+    /// Runs until the end and gives the core back with the reason.
     ///
     /// # Errors
-    /// [`WriteError`].
+    /// [`WriteError`] when the journal fails; nothing more may be decided then.
     pub fn run(mut self) -> Result<(Core, String), WriteError> {
-        match self.turn_until_end() {
-            Ok(reason) => Ok((self.core, reason)),
-            Err(error) => {
-                self.last_resort(&error);
-                Err(error)
-            }
-        }
+        let reason = self.turn_until_end()?;
+        Ok((self.core, reason))
     }
 
     fn turn_until_end(&mut self) -> Result<String, WriteError> {
@@ -270,12 +264,6 @@ impl EngineLoop {
             tracing::warn!(open, "orders are still open; the next session asks about them");
         }
         Ok(Some(ending.reason.clone()))
-    }
-
-    /// The journal cannot be written: nothing more is decided, what is open is cancelled.
-    fn last_resort(&mut self, error: &WriteError) {
-        tracing::error!(%error, "the journal failed; cancelling open orders and ending");
-        self.core.cancel_unjournaled();
     }
 }
 

@@ -51,6 +51,9 @@ pub enum DaemonError {
     /// The journal cannot be written any more: open orders were cancelled, nothing was sent after.
     #[error("stopped, because the journal cannot be written; free disk space or check the disk, then start again")]
     Write(#[from] WriteError),
+    /// A check inside the daemon failed.
+    #[error("stopped, because a check inside failed: {0}; open orders were cancelled, please report it")]
+    Bug(String),
     /// The home folder cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -74,7 +77,7 @@ impl DaemonError {
             DaemonError::Unreachable { .. } => 5,
             DaemonError::Locked { .. } => 7,
             DaemonError::Journal(_) | DaemonError::Replay { .. } => 8,
-            DaemonError::Write(_) | DaemonError::Home(_) | DaemonError::Io { .. } => 1,
+            DaemonError::Write(_) | DaemonError::Bug(_) | DaemonError::Home(_) | DaemonError::Io { .. } => 1,
         }
     }
     /// Makes an [`DaemonError::Io`] out of a cause.

@@ -20,6 +20,7 @@ use crate::telemetry::Telemetry;
 use domain::event::Session;
 use rtrb::Consumer;
 use settings::{Mode, RunManifest};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,6 +113,7 @@ impl Parts {
         let writer = Writer::open(&dir, id, &recovered.tail, options.segment_bytes)?;
         let clock = Clock::new(options.clock, recovered.last_ts_ns);
         let telemetry = Arc::clone(&common.telemetry);
+        let last_resort = gateway.clone();
         let core =
             Core::new(recovered.engine, writer, clock, Outlets { gateway, snapshots: wanted_tx, telemetry, narrator });
         let inputs = Inputs {
@@ -126,13 +128,28 @@ impl Parts {
         let threads = Threads::start(&common, market, link, fetcher, narrate, move || socket.run(control))?;
         let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
         let opening = Opening { session, rules: rules.news };
-        let ended = EngineLoop::new(core, inputs, waker, board, opening).run();
+        let engine_loop = EngineLoop::new(core, inputs, waker, board, opening);
+        let ended = guarded(&last_resort, move || engine_loop.run().map_err(DaemonError::from));
         common.stop.store(true, Ordering::Relaxed);
-        let ended =
-            ended.map_err(DaemonError::from).and_then(|(core, reason)| close(core, &reason, manifest, &dir, &common));
+        let ended = ended.and_then(|(core, reason)| close(core, &reason, manifest, &dir, &common));
         threads.join();
         ended
     }
+}
+
+/// Runs the engine loop. When it fails, by its journal or by a failed check, nothing more is decided, and what may be
+/// open is cancelled.
+fn guarded<T>(gateway: &Gateway, run: impl FnOnce() -> Result<T, DaemonError>) -> Result<T, DaemonError> {
+    // Nothing of the loop is used after a panic.
+    let ended = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref().copied());
+        Err(DaemonError::Bug(text.unwrap_or("no reason given").to_owned()))
+    });
+    if let Err(error) = &ended {
+        let cancels = gateway.cancel_all();
+        tracing::error!(%error, cancels, "ending at once");
+    }
+    ended
 }
 
 fn market(options: &Options, endpoints: &Endpoints, common: &Common, tx: Tx) -> Market {
@@ -215,5 +232,20 @@ impl Threads {
                 tracing::error!(name, "a thread panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use venues::binance::sign::Keys;
+
+    #[test]
+    fn a_failed_check_becomes_an_error_that_says_which() {
+        let gateway = Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret"));
+        let bug = guarded::<()>(&gateway, || panic!("the book is crossed: {}", 7)).unwrap_err();
+        assert!(bug.to_string().contains("the book is crossed: 7"), "{bug}");
+        assert_eq!(bug.exit_code(), 1);
+        assert_eq!(guarded(&gateway, || Ok(3)).unwrap(), 3);
     }
 }

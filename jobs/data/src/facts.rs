@@ -2,12 +2,13 @@
 
 use crate::DataError;
 use crate::replay::{Step, replay};
+use crate::runs::market_name;
 use domain::event::note;
 use domain::order::OrderKind;
 use domain::order::TimeInForce;
 use domain::{Decimal, Event, Instrument, InstrumentId, OrderRequest, StrategyId};
 use engine::{AuditRecord, Effect};
-use settings::RunManifest;
+use settings::{Mode, RunManifest};
 use spec::facts::{Facts, FillFact, OrderFact};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,6 +33,7 @@ pub fn facts_from_journal(dir: &Path) -> Result<Facts, DataError> {
 
 struct Teller {
     facts: Facts,
+    mode: Mode,
     strategies: Vec<String>,
     instruments: BTreeMap<InstrumentId, Instrument>,
     /// Order id to its place in `facts.orders`.
@@ -45,6 +47,7 @@ impl Teller {
             Facts { run_id: manifest.run_id.clone(), mode: manifest.mode.name().to_owned(), ..Facts::default() };
         Teller {
             facts,
+            mode: manifest.mode,
             strategies: manifest.config.strategies.iter().map(|s| s.name.clone()).collect(),
             instruments: BTreeMap::new(),
             orders: BTreeMap::new(),
@@ -107,7 +110,7 @@ impl Teller {
                     _ => 0,
                 };
                 self.facts.fills.push(FillFact {
-                    venue: i.venue.name().to_owned(),
+                    venue: market_name(self.mode, i.venue),
                     symbol: i.symbol.to_string(),
                     fill_id: fill.id.to_string(),
                     order_id,
@@ -135,7 +138,7 @@ impl Teller {
         self.orders.insert(order_id.clone(), self.facts.orders.len());
         self.facts.orders.push(OrderFact {
             order_id,
-            venue: i.venue.name().to_owned(),
+            venue: market_name(self.mode, i.venue),
             symbol: i.symbol.to_string(),
             strategy: strategy_name(&self.strategies, request.strategy),
             signal,

@@ -1,10 +1,24 @@
 //! Finding runs in the home folder.
 
 use crate::DataError;
-use settings::{Home, RunManifest};
+use domain::Venue;
+use settings::{Home, Mode, RunManifest};
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
+
+/// Suffix of the venue's name for made-up markets.
+pub const DEMO: &str = "-demo";
+
+/// The name under which a run's market stands in the lake and in the books. A made-up market has a name of its own, so
+/// that it never mixes with a recorded one.
+pub fn market_name(mode: Mode, venue: Venue) -> String {
+    let suffix = match mode {
+        Mode::Demo => DEMO,
+        _ => "",
+    };
+    format!("{}{suffix}", venue.name())
+}
 
 /// One run with a journal.
 #[derive(Clone, Debug)]

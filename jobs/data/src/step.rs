@@ -1,6 +1,7 @@
 //! What the three daily steps share: which instruments, how errors and lake versions look to the control plane.
 
 use crate::DataError;
+use crate::runs::DEMO;
 use lake::{Day, Lake, Manifest, Partition};
 use settings::Home;
 use store::{AssetVersion, StepError};
@@ -24,9 +25,6 @@ impl Scope {
             && (self.symbols.is_empty() || self.symbols.iter().any(|s| s == symbol))
     }
 }
-
-/// Suffix of the venue's name for made-up markets, so that they never mix with recorded ones.
-pub(crate) const DEMO: &str = "-demo";
 
 /// The partitions of `dataset` a step is about, in order.
 pub(crate) async fn partitions(lake: &Lake, scope: &Scope, dataset: &str) -> Result<Vec<Partition>, DataError> {

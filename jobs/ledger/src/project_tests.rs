@@ -179,8 +179,8 @@ async fn a_night_with_a_position_is_valued_by_the_lakes_prices(store: &Store, ho
     facts.orders.clear();
     facts.fills[0].ts_venue_ns -= DAY_NS;
     apply_all(store, vec![facts]).await.unwrap();
-    candles(home, "2024-08-07", samples::NOON_NS - DAY_NS, &[60_100_00, 60_500_00]).await;
-    candles(home, "2024-08-08", samples::NOON_NS, &[61_200_00]).await;
+    candles(home, "2024-08-07", samples::NOON_NS - DAY_NS, &[6_010_000, 6_050_000]).await;
+    candles(home, "2024-08-08", samples::NOON_NS, &[6_120_000]).await;
     let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap()).await.unwrap();
     let line = report.money.lines.iter().find(|l| l.portfolio == "01NIGHT").unwrap();
     // Sold 610 less a fee of 0.4575; holds 0.01 worth 620 now, held 0.02 worth 1210 at midnight.

@@ -1,4 +1,6 @@
 -- The run is locked. Raises the epoch, notes the attempt, the run's beginning and the event.
+-- The commit does not wait for the disk: a claim that a crash of the server undoes leaves the step ready for another,
+-- and of two holders of one epoch only the first to report finds the step running.
 WITH s AS (
     UPDATE traider.step
     SET state = 'running',
@@ -43,6 +45,7 @@ e AS (
 )
 SELECT
     s.run, s.name AS step, s.attempt, s.lease_epoch AS epoch, s.job, s.queue, s.params, s.timeout_s, s.grace_s,
-    r.partition_key AS partition, r.workflow
+    r.partition_key AS partition, r.workflow,
+    set_config('synchronous_commit', 'off', true)
 FROM s
 JOIN traider.run AS r ON r.id = s.run

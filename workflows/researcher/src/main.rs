@@ -72,7 +72,7 @@ fn print(result: &QueryResult, json: bool) -> anyhow::Result<()> {
 
 fn fail(error: &anyhow::Error, json: bool, code: u8) -> ExitCode {
     if json {
-        println!("{}", serde_json::json!({ "error": format!("{error:#}") }));
+        println!("{}", serde_json::json!({ "error": { "message": format!("{error:#}"), "exit_code": code } }));
     }
     eprintln!("error: {error:#}");
     ExitCode::from(code)

@@ -30,7 +30,7 @@ async fn answers_are_json_and_exit_codes_tell_who_is_at_fault() {
 
     let unknown = ask(dir.path(), "SELECT * FROM candles");
     assert_eq!(unknown.status.code(), Some(2));
-    let said = answer(&unknown)["error"].as_str().unwrap().to_owned();
+    let said = answer(&unknown)["error"]["message"].as_str().unwrap().to_owned();
     assert!(said.contains("no table `candles`") && said.contains("trades"), "{said}");
 
     // A lake that cannot be opened, because a file stands in its place.

@@ -84,6 +84,22 @@ pub fn open(seed: u64, symbols: &[String], seconds: Option<u64>, free_running: b
     Ok(Opened { symbols: listed, first_ns, items, free_running })
 }
 
+/// Everything the BTCUSDT market of `seed` sends in its first `seconds`, with receive times: input for benches. Starts
+/// at a fixed time, so that the same seed gives the same bytes.
+///
+/// # Panics
+/// Never: there is a market for BTCUSDT.
+pub fn texts(seed: u64, seconds: u64) -> Vec<(u64, String)> {
+    const START_NS: u64 = 1_700_000_000_000_000_000;
+    let mut m = market(0, "BTCUSDT", seed, START_NS).expect("BTCUSDT is in the table");
+    let mut events = Vec::new();
+    for _ in 0..seconds * 1_000_000_000 / STEP_NS {
+        m.market.step(&mut events);
+    }
+    let text = |(ts_ns, event)| message(&m, ts_ns, event).map(|message| (ts_ns, message.text.to_string()));
+    events.into_iter().filter_map(text).collect()
+}
+
 fn make(markets: &mut [Market], steps: Option<u64>, tx: &mpsc::Sender<Item>) {
     let (mut events, mut items) = (Vec::new(), Vec::new());
     let mut done = 0;
@@ -153,6 +169,13 @@ fn pairs(i: &Instrument, levels: &[Level]) -> String {
 mod tests {
     use super::super::decode::{self, Envelope};
     use super::*;
+
+    #[test]
+    fn one_seed_writes_the_same_bytes() {
+        let once = texts(5, 20);
+        assert_eq!(once, texts(5, 20));
+        assert!(once.windows(2).all(|w| w[0].0 <= w[1].0) && once.len() > 200);
+    }
 
     #[test]
     fn what_is_written_reads_back_as_the_same_event() {

@@ -111,10 +111,6 @@ fn a_resting_order_holds_funds_and_a_cancel_gives_them_back() {
 #[test]
 fn refusals_carry_the_venues_codes() {
     let (server, _dir) = ended();
-    let mut stranger = server.api();
-    assert_eq!(stranger.error("order.place", order("a", "BUY", "LIMIT", "90", "2")).1, -2015);
-    let signed = json!({"symbol": "BTCUSDT", "orderId": 9, "apiKey": "k", "signature": "s", "timestamp": 1});
-    assert_eq!(stranger.error("order.status", signed), (400, -2013, "Order does not exist.".to_owned()));
     let mut api = server.api().log_on();
     let mut refused = |order: Value| {
         let (_, code, text) = api.error("order.place", order);
@@ -245,4 +241,17 @@ fn the_api_also_answers_market_questions() {
     assert!(reply.get("rateLimits").is_none());
     assert_eq!(api.call("ping", json!({}))["rateLimits"][0]["rateLimitType"], "REQUEST_WEIGHT");
     assert_eq!(api.error("no.such", json!({"apiKey": "k", "signature": "s"})).0, 400);
+}
+
+#[test]
+fn a_server_that_asks_for_keys_refuses_strangers_and_takes_any_key() {
+    let (server, _dir) = serve(&small(&[]), |c| c.require_key = true);
+    let mut stranger = server.api();
+    assert_eq!(stranger.ok("ping", json!({})), json!({}));
+    let (status, code, _) = stranger.error("order.place", order("a", "BUY", "LIMIT", "90", "2"));
+    assert_eq!((status, code), (401, -2015));
+    let signed = json!({"symbol": "BTCUSDT", "orderId": 9, "apiKey": "k", "signature": "s", "timestamp": 1});
+    assert_eq!(stranger.error("order.status", signed), (400, -2013, "Order does not exist.".to_owned()));
+    let mut known = stranger.log_on();
+    assert_eq!(known.ok("order.place", order("a", "BUY", "LIMIT", "90", "2"))["status"], "NEW");
 }

@@ -185,7 +185,10 @@ impl OrderLink {
         let source_ns = message.ts_recv_ns;
         let events = match message.body {
             user::Body::Reply(reply) => return self.reply(wall_ns, source_ns, &reply),
-            user::Body::Exec(report) => vec![Event::Exec(report)],
+            user::Body::Exec(report) => {
+                self.shared.conn().remember(&report);
+                vec![Event::Exec(report)]
+            }
             user::Body::Balances(all) => all.into_iter().map(Event::Balance).collect(),
             user::Body::External(_) => {
                 count(&self.telemetry.external_orders);
@@ -205,6 +208,10 @@ impl OrderLink {
         let Some(request) = self.shared.conn().pending.take(number) else { return Ok(None) };
         let Some(i) = self.shared.table.by_id(request.instrument) else { return Ok(None) };
         let Outcome { events, next } = request.answered(reply, i);
+        // Fills in the answer to a question may have been told before.
+        if let (Asked::Place(_), Some(Event::Exec(report))) = (&request.asked, events.first()) {
+            self.shared.conn().remember(report);
+        }
         self.deliver(wall_ns, source_ns, events)?;
         if let Some(next) = next {
             self.send(next)?;
@@ -214,9 +221,6 @@ impl OrderLink {
 
     fn deliver(&mut self, wall_ns: u64, source_ns: Option<u64>, events: Vec<Event>) -> Result<(), Gone> {
         for event in events {
-            if let Event::Exec(report) = &event {
-                self.shared.conn().remember(report);
-            }
             self.tx.push(Item { wall_ns, source_ns, body: Body::Event(event) })?;
         }
         Ok(())

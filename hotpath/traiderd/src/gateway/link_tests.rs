@@ -202,6 +202,37 @@ fn a_fill_that_overtakes_the_answer_is_delivered_in_the_order_it_came() {
 }
 
 #[test]
+fn the_last_resort_cancels_exactly_what_may_be_open() {
+    let mut rig = Rig::new(1, |_, mut server| {
+        server.welcome();
+        // Four orders: one is filled in two parts, one expires, one is filled in part, one is never heard of again.
+        for _ in 0..4 {
+            assert_eq!(server.request().1, "order.place");
+        }
+        let part = |id: &str, qty: &str, trade: i64| {
+            let mut report = report(id, "TRADE", trade);
+            report["event"]["l"] = json!(qty);
+            report
+        };
+        server.say(part("trd-00000001-1-1", "0.00002", 1));
+        server.say(part("trd-00000001-1-1", "0.00003", 2));
+        server.say(report("trd-00000001-1-2", "EXPIRED", -1));
+        server.say(part("trd-00000001-1-3", "0.00004", 3));
+        for left in ["trd-00000001-1-3", "trd-00000001-1-4"] {
+            let (_, method, params) = server.request();
+            assert_eq!((method.as_str(), &params["origClientOrderId"]), ("order.cancel", &json!(left)));
+        }
+        while server.0.read().is_ok() {}
+    });
+    rig.expect_up();
+    (1..=4).for_each(|n| assert_eq!(rig.gateway.place(&order(n)), None));
+    let told: Vec<u32> = (0..4).map(|_| rig.news().0).collect();
+    assert_eq!(told, [1, 1, 2, 3]);
+    assert_eq!(rig.gateway.cancel_all(), 2);
+    rig.end();
+}
+
+#[test]
 fn without_a_connection_nothing_is_sent_and_the_engine_learns_it_at_once() {
     let gateway = Gateway::new(Arc::new(SymbolTable::new([btcusdt()])), Keys::hmac("key", "secret"));
     let news = |event: Option<Event>| match event {

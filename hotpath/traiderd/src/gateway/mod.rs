@@ -6,7 +6,8 @@ pub mod link;
 pub mod pending;
 
 use crate::clock::wall_ns;
-use domain::{ClientOrderId, Event, ExecEvent, InstrumentId, OrderRequest};
+use domain::event::ExecReport;
+use domain::{ClientOrderId, Event, ExecEvent, InstrumentId, Lots, OrderRequest};
 use pending::{Asked, Pending, Request};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ use venues::transport::Socket;
 const NS_PER_MS: u64 = 1_000_000;
 /// Venue numbers of orders kept for questions; older ones are asked for again.
 const VENUE_IDS_KEPT: usize = 10_000;
+/// Orders kept for the last resort; risk allows far fewer.
+const OPEN_KEPT: usize = 1024;
 
 /// What both threads share.
 #[derive(Debug)]
@@ -39,6 +42,9 @@ struct Conn {
     numbers: u64,
     pending: Pending,
     venue_ids: BTreeMap<ClientOrderId, u64>,
+    /// Orders sent that are not known to have ended, and what may still trade. Only for the last resort: the engine
+    /// keeps the true account.
+    open: BTreeMap<ClientOrderId, (InstrumentId, Lots)>,
 }
 
 /// The engine's handle of the order connection.
@@ -72,6 +78,15 @@ impl Gateway {
         conn.request(&self.shared, Request::question(id, instrument, venue_id))
     }
 
+    /// Cancels everything that may be open, past engine and journal: the last resort when one of them failed. Returns
+    /// how many cancels were sent. An order that has ended meanwhile is no matter: the venue refuses its cancel.
+    pub fn cancel_all(&self) -> usize {
+        let mut conn = self.shared.conn();
+        let open: Vec<_> = conn.open.iter().map(|(id, (instrument, _))| (*id, *instrument)).collect();
+        let sent =
+            |(id, instrument)| conn.request(&self.shared, Request { id, instrument, asked: Asked::Cancel }).is_none();
+        open.into_iter().map(sent).filter(|sent| *sent).count()
+    }
     /// True while an answer is awaited.
     pub fn awaits_answer(&self) -> bool {
         !self.shared.conn().pending.is_empty()
@@ -113,6 +128,12 @@ impl Conn {
             Asked::Fills { venue_id, .. } => encoder.trades(number, *venue_id, i, now_ms),
             Asked::Account => encoder.account(number, now_ms),
         };
+        if let Asked::Place(order) = &request.asked {
+            self.open.insert(id, (order.instrument, order.qty));
+            if self.open.len() > OPEN_KEPT {
+                self.open.pop_first();
+            }
+        }
         // Noted first: if sending fails half-way, nobody knows what the venue got, and the reading thread, which
         // finds the connection broken, says so for everything noted.
         self.pending.insert(number, request, Instant::now());
@@ -123,14 +144,32 @@ impl Conn {
         None
     }
 
-    fn remember(&mut self, report: &domain::event::ExecReport) {
-        if let ExecEvent::Accepted { venue_order_id } = &report.event
-            && let Ok(number) = venue_order_id.parse()
-        {
-            self.venue_ids.insert(report.id, number);
-            if self.venue_ids.len() > VENUE_IDS_KEPT {
-                self.venue_ids.pop_first();
+    /// Keeps what later requests need of an order's news.
+    fn remember(&mut self, report: &ExecReport) {
+        match &report.event {
+            ExecEvent::Accepted { venue_order_id } => {
+                if let Ok(number) = venue_order_id.parse() {
+                    self.venue_ids.insert(report.id, number);
+                }
+                if self.venue_ids.len() > VENUE_IDS_KEPT {
+                    self.venue_ids.pop_first();
+                }
             }
+            ExecEvent::Filled(fill) => {
+                if let Some((_, leaves)) = self.open.get_mut(&report.id) {
+                    *leaves = leaves.saturating_sub(fill.qty);
+                    if leaves.is_zero() {
+                        self.open.remove(&report.id);
+                    }
+                }
+            }
+            ExecEvent::Rejected { .. } | ExecEvent::Cancelled | ExecEvent::Expired => {
+                self.open.remove(&report.id);
+            }
+            ExecEvent::CancelRejected { .. }
+            | ExecEvent::OutcomeUnknown { .. }
+            | ExecEvent::NotFound
+            | ExecEvent::Found { .. } => {}
         }
     }
 }

@@ -129,3 +129,33 @@ fn follow(state: &State, file: &File) -> std::io::Result<[u8; 32]> {
 pub fn chain_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+
+    #[test]
+    fn a_disk_that_does_not_confirm_is_a_failure_for_good() {
+        // A pipe takes bytes but cannot be synced.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let mut sync = Sync::start(Path::new("pipe"), &File::from(OwnedFd::from(writer))).unwrap();
+        sync.written(1);
+        assert!(sync.finish().is_err());
+        assert!(sync.failure().is_some());
+    }
+
+    #[test]
+    fn the_chain_is_the_hash_of_everything_written() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bytes: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+        let mut sync = Sync::start(file.path(), file.as_file()).unwrap();
+        let mut written = 0;
+        for part in bytes.chunks(70_001) {
+            std::io::Write::write_all(&mut file.as_file(), part).unwrap();
+            written += part.len() as u64;
+            sync.written(written);
+        }
+        assert_eq!(sync.finish().unwrap(), chain_of(&bytes));
+    }
+}

@@ -3,6 +3,8 @@
 
 use crate::DataError;
 use lake::{CandleRow, Day, TradeRow};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A minute, ns.
 pub const MINUTE_NS: i64 = 60_000_000_000;
@@ -21,29 +23,27 @@ pub fn candles(
     after: Option<u64>,
 ) -> Result<Vec<CandleRow>, DataError> {
     let neighbour = |id: Option<u64>| id.and_then(|id| i64::try_from(id).ok());
-    let mut previous = neighbour(before);
-    let mut candles: Vec<CandleRow> = Vec::new();
+    let mut candles: BTreeMap<i64, CandleRow> = BTreeMap::new();
+    // Id of the trade before, and the minute it is in.
+    let (mut previous, mut minute) = (neighbour(before), None);
     for trade in trades.iter().filter(|t| day.contains(t.ts_venue_ns)) {
         let follows = previous == Some(trade.trade_id - 1);
         let open_ns = trade.ts_venue_ns - trade.ts_venue_ns.rem_euclid(MINUTE_NS);
-        // Ids order trades; a trade whose time is a moment back still belongs to the minute of its time.
-        match candles.iter_mut().rev().take(2).find(|c| c.ts_open_ns == open_ns) {
-            Some(candle) => add(candle, trade, follows)?,
-            None => {
-                if let (Some(last), false) = (candles.last_mut(), follows) {
-                    last.complete = false;
-                }
-                candles.push(first(open_ns, trade, follows));
-            }
+        // What is missing between two trades may belong to the minute of either.
+        if let Some(last) = minute.filter(|_| !follows).and_then(|minute| candles.get_mut(&minute)) {
+            last.complete = false;
         }
-        previous = Some(trade.trade_id);
+        match candles.entry(open_ns) {
+            Entry::Occupied(mut candle) => add(candle.get_mut(), trade, follows)?,
+            Entry::Vacant(place) => drop(place.insert(first(open_ns, trade, follows))),
+        }
+        (previous, minute) = (Some(trade.trade_id), Some(open_ns));
     }
     // Nothing proves that the last minute has ended, but the trade after it.
-    if let Some(last) = candles.last_mut() {
-        last.complete &= neighbour(after).is_some_and(|id| previous == Some(id - 1));
+    if let Some(last) = minute.and_then(|minute| candles.get_mut(&minute)) {
+        last.complete &= previous.is_some() && neighbour(after) == previous.map(|id| id + 1);
     }
-    candles.sort_by_key(|c| c.ts_open_ns);
-    Ok(candles)
+    Ok(candles.into_values().collect())
 }
 
 fn first(ts_open_ns: i64, t: &TradeRow, complete: bool) -> CandleRow {
@@ -120,6 +120,13 @@ mod tests {
         assert_eq!(marks(&gap_between, Some(6), Some(10)), [false, false], "it may belong to either minute");
         let gap_inside = [trade(7, 0, 1, 1), trade(9, 5, 1, 1), trade(10, 61, 1, 1)];
         assert_eq!(marks(&gap_inside, Some(6), Some(11)), [false, true]);
+    }
+
+    #[test]
+    fn a_trade_whose_time_is_a_moment_back_counts_in_its_own_minute() {
+        let got = build(&[trade(1, 59, 5, 1), trade(2, 60, 6, 1), trade(3, 59, 7, 1)], Some(0), Some(4));
+        let told: Vec<_> = got.iter().map(|c| (c.trades, c.close, c.complete)).collect();
+        assert_eq!(told, [(2, 7, true), (1, 6, true)]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::DataError;
 use crate::error::damage;
-use crate::runs::Run;
-use crate::step::{DEMO, Scope};
+use crate::runs::{Run, market_name};
+use crate::step::Scope;
 use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
 use domain::{Decimal, Event, Instrument, InstrumentId, Lots, Side, Ticks};
 use lake::{LevelRow, QuoteRow, TradeRow};
@@ -78,6 +78,10 @@ pub(crate) fn collect(runs: &[Run], scope: &Scope, stop: &dyn Fn() -> bool) -> R
 
 /// Reads one run; returns its version when it told something of the day.
 fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Result<Option<String>, DataError> {
+    // A made-up market runs by the wall clock; a recorded one may be of any day.
+    if run.manifest.mode == Mode::Demo && signed(run.manifest.created_ns)? >= scope.day.end_ns() {
+        return Ok(None);
+    }
     let mut reader = read_run(&run.dir)?;
     let mut current: BTreeMap<InstrumentId, ((String, String), usize)> = BTreeMap::new();
     let (mut told, mut entries) = (false, 0u64);
@@ -99,8 +103,7 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
         };
         let Entry::Input { ts_recv_ns, event, .. } = entry else { continue };
         if let Event::Instrument(i) = &event {
-            let suffix = if run.manifest.mode == Mode::Demo { DEMO } else { "" };
-            let key = (format!("{}{suffix}", i.venue.name()), i.symbol.to_string());
+            let key = (market_name(run.manifest.mode, i.venue), i.symbol.to_string());
             if scope.wants(&key.0, &key.1) {
                 let rules = day.series.entry(key.clone()).or_default().learn(i);
                 current.insert(i.id, (key, rules));

@@ -39,6 +39,10 @@ pub async fn run(ctx: StepContext) -> Result<StepOutcome, StepError> {
     let cancel = ctx.cancel.clone();
     let done = ingest(&ctx.home, &job, move || cancel.is_cancelled()).await?;
     ctx.log.info(&format!("{} partitions from {} runs", done.outputs.len(), done.inputs.len()));
+    if done.summary["conflicts"] != 0 {
+        ctx.log
+            .warn(&format!("{} facts were told differently by two runs; the older is kept", done.summary["conflicts"]));
+    }
     for damage in done.summary["damaged"].as_array().into_iter().flatten() {
         ctx.log.warn(&format!("a journal was read only up to its damage: {damage}"));
     }

@@ -126,6 +126,8 @@ async fn made_up_markets_never_mix_with_recorded_ones() {
     assert_eq!(done.summary["conflicts"], 0);
     assert_eq!(trades(&home, "trades/binance-demo/BTCUSDT/2024-08-09").await.1[0].price, 1);
     assert_eq!(trades(&home, "trades/binance/BTCUSDT/2024-08-09").await.1[0].price, 2);
+    // Neither has yesterday's data of the other name.
+    assert!(ingested(&home, "2024-08-08").await.outputs.is_empty());
 }
 
 #[tokio::test]

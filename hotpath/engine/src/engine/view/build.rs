@@ -194,7 +194,8 @@ fn book_view(rules: &Instrument, market: &Market, now_ns: u64) -> BookView {
         let pair = |l: Level| [rules.price(l.price), rules.qty(l.qty)];
         side.iter().take(DEPTH_SHOWN).map(pair).collect()
     };
-    let mid2 = book.top().map(|(bid, ask)| (mid2(bid.price, ask.price), ask.price.get() - bid.price.get()));
+    let mid2 =
+        book.top().map(|(bid, ask)| (mid2(bid.price, ask.price), ask.price.get().saturating_sub(bid.price.get())));
     BookView {
         state: book.state(),
         reason: book.reason(),
@@ -220,7 +221,9 @@ fn features(rules: &Instrument, market: &Market) -> Vec<FeatureValue> {
         value("book.queue_imbalance(1)@change", top.map(|(bid, ask)| queue_imbalance(bid, ask))),
         value(
             "book.spread_bps()@change",
-            top.map(|(bid, ask)| spread_bps(mid2(bid.price, ask.price), ask.price.get() - bid.price.get())),
+            top.map(|(bid, ask)| {
+                spread_bps(mid2(bid.price, ask.price), ask.price.get().saturating_sub(bid.price.get()))
+            }),
         ),
     ];
     for feature in market.tracks.iter().flat_map(|(_, strategy)| strategy.features()) {
