@@ -81,7 +81,7 @@ fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let home = TestHome::new();
-    let output = home.command("demo --port").arg(&port).output().unwrap();
+    let output = home.run(&format!("demo --port {port}"));
     check(&home, &output, 5, &[&port]);
 }
 

@@ -33,6 +33,8 @@ pub async fn run(
     shared: Arc<Shared>,
     mut on: impl FnMut(Incoming<'_>) + Send,
 ) {
+    // Dropped when all is said: a server that stops waits for it.
+    let _serving = shared.stop.subscribe();
     let (sink, mut stream) = socket.split();
     let answered = Arc::new(AtomicBool::new(true));
     let mut writer = tokio::spawn(write(sink, rx, shared.stop.subscribe(), answered.clone()));

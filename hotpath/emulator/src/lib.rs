@@ -124,8 +124,9 @@ impl Running {
     /// Says goodbye to every client and stops; waits two seconds at most.
     pub async fn stop(self) {
         self.shared.stop.send_replace(true);
-        let both = async { tokio::join!(self.server, self.emitter) };
-        if tokio::time::timeout(Duration::from_secs(2), both).await.is_err() {
+        // Every connection holds a receiver until its client has answered the close.
+        let all = async { tokio::join!(self.server, self.emitter, self.shared.stop.closed()) };
+        if tokio::time::timeout(Duration::from_secs(2), all).await.is_err() {
             tracing::debug!("a client did not hang up in time");
         }
     }

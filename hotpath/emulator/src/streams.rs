@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// At maximal speed no more than 64 frames are under way; control replies come on top.
+/// At maximal speed flow control keeps only a few frames under way; control replies come on top.
 const QUEUE_MAX_SPEED: usize = 512;
 /// At a paced speed: about a minute of a busy market, then the client is too slow.
 const QUEUE_PACED: usize = 8192;

@@ -43,8 +43,10 @@ pub fn status(ctx: &Context<'_>) -> Result<u8, Fail> {
             (true, Some(up)) => println!("  page: {}", out::text(&up["dashboard"])),
             (true, None) => {}
         }
-        for (name, amount) in v["pnl"].as_object().into_iter().flatten() {
-            println!("  {name:>10}: {}", out::text(amount));
+        for (asset, pnl) in v["pnl"].as_object().into_iter().flatten() {
+            for (name, amount) in pnl.as_object().into_iter().flatten() {
+                println!("  {name:>10}: {} {asset}", out::text(amount));
+            }
         }
     });
     Ok(code)

@@ -20,6 +20,8 @@ use site::Site;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Role and database of the private cluster.
@@ -50,6 +52,7 @@ pub struct Cluster {
     pub started_by_us: bool,
     site: Site,
     programs: Programs,
+    watcher: Mutex<Option<Child>>,
 }
 
 impl Cluster {
@@ -78,7 +81,7 @@ impl Cluster {
         if started_by_us {
             running::start(&site, &programs, durability)?;
         }
-        Ok(Cluster { started_by_us, site, programs })
+        Ok(Cluster { started_by_us, site, programs, watcher: Mutex::default() })
     }
 
     /// Attaches to the home's cluster if it is running; never starts one.
@@ -92,7 +95,7 @@ impl Cluster {
             return Ok(None);
         }
         let programs = Programs::find(made_by(&site)?)?;
-        Ok(running::is_up(&site, &programs)?.then_some(Cluster { started_by_us: false, site, programs }))
+        Ok(running::is_up(&site, &programs)?.then_some(Cluster { started_by_us: false, site, programs, watcher: Mutex::default() }))
     }
 
     /// Stops the server, whoever started it: open transactions are rolled back, what was committed is on disk.
@@ -102,6 +105,7 @@ impl Cluster {
     /// When it does not stop within a minute.
     pub fn stop(&self) -> Result<(), StoreError> {
         let _lock = lock(&self.site)?;
+        self.end_watch();
         running::stop(&self.site, &self.programs)
     }
 
@@ -125,12 +129,30 @@ impl Cluster {
         self.site.socket().to_path_buf()
     }
 
-    /// Stops the server once the process `pid` is gone, however it ended. For tests: a killed test leaves no server.
+    /// Stops the server should the process `pid` be killed. The watch ends with this value, so that a process that ends
+    /// in order decides for itself.
     ///
     /// # Errors
     /// When the watcher cannot be started.
     pub fn stop_when_gone(&self, pid: u32) -> Result<(), StoreError> {
-        running::watch(&self.site, pid)
+        let watcher = running::watch(&self.site, pid)?;
+        self.end_watch();
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
+        Ok(())
+    }
+
+    fn end_watch(&self) {
+        if let Some(mut shell) = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It may have ended by itself; both calls then fail, which is what is wanted.
+            shell.kill().ok();
+            shell.wait().ok();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end_watch();
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Makes the cluster beside its final place and moves it there, so that a broken attempt is never taken for one.
@@ -91,19 +91,25 @@ pub(super) fn is_up(site: &Site, programs: &Programs) -> Result<bool, StoreError
     )))
 }
 
-/// Starts a small shell that stops the server at once (no checkpoint, nothing to keep) when `pid` is gone. It runs as
-/// we do, who may signal both.
-pub(super) fn watch(site: &Site, pid: u32) -> Result<(), StoreError> {
+/// Starts a small shell that stops this server, and no later one in the same folder, once `pid` is gone. It runs as we
+/// do, who may signal both.
+pub(super) fn watch(site: &Site, pid: u32) -> Result<Child, StoreError> {
     use std::os::unix::process::CommandExt;
-    const SCRIPT: &str = r#"while kill -0 "$1" 2>/dev/null; do
-        [ -f "$2/postmaster.pid" ] || exit 0
+    const SCRIPT: &str = r#"ours() { [ "$(head -n 1 "$2/postmaster.pid" 2>/dev/null)" = "$3" ]; }
+    while kill -0 "$1" 2>/dev/null; do
+        ours "$@" || exit 0
         sleep 1
     done
-    kill -QUIT "$(head -n 1 "$2/postmaster.pid")""#;
+    ours "$@" && kill -INT "$3""#;
+    let file = site.data().join("postmaster.pid");
+    let server = fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| text.lines().next().map(str::to_owned))
+        .ok_or_else(|| site.error(format!("cannot read {}", file.display())))?;
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", SCRIPT, "watch", &pid.to_string()]).arg(site.data());
+    shell.args(["-c", SCRIPT, "watch", &pid.to_string()]).arg(site.data()).arg(server);
     shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").process_group(0);
-    shell.spawn().map(drop).map_err(|e| site.error(format!("cannot start the watcher: {e}")))
+    shell.spawn().map_err(|e| site.error(format!("cannot start the watcher: {e}")))
 }
 
 fn settings(socket: &Path, durability: Durability) -> String {
