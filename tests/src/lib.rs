@@ -81,15 +81,15 @@ impl TestHome {
         assert_eq!(output.status.code(), Some(exit), "traider {arguments}\nstdout: {stdout}\nstderr: {stderr}");
         serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("traider {arguments}: {e}\n{stdout}\n{stderr}"))
     }
-    /// Pids of processes that name this home on their command line.
-    pub fn processes(&self) -> Vec<u32> {
+    /// Command lines of processes that name this home.
+    pub fn processes(&self) -> Vec<String> {
         let Ok(dir) = std::fs::read_dir("/proc") else { return Vec::new() };
+        let home = self.path().to_string_lossy().into_owned();
         dir.flatten()
-            .filter_map(|e| e.file_name().to_str()?.parse().ok())
-            .filter(|pid| {
-                std::fs::read(format!("/proc/{pid}/cmdline"))
-                    .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*self.path().to_string_lossy()))
-            })
+            .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
+            .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .filter(|line| line.contains(&home))
             .collect()
     }
 }

@@ -8,9 +8,10 @@ use nix::unistd::Pid;
 use serde_json::json;
 use settings::Home;
 use settings::home::write_durably;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,11 +37,24 @@ struct Arguments {
     parent_pid: Option<i32>,
 }
 
+/// Exit code for something needed that cannot be had: here, the address.
+const UNREACHABLE: u8 = 5;
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let arguments = Arguments::parse();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let taken = error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::AddrInUse);
+            eprintln!("error: {error:#}");
+            ExitCode::from(if taken { UNREACHABLE } else { 1 })
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let home = Home::locate(arguments.home.as_deref());
     home.prepare()?;
     let address = loopback(arguments.address, arguments.port)?;

@@ -53,9 +53,23 @@ pub(super) fn stop(site: &Site, programs: &Programs) -> Result<(), StoreError> {
     if !is_up(site, programs)? {
         return Ok(());
     }
+    let server = postmaster(site)?;
     let mut stop = site.command(&programs.pg_ctl());
     stop.args(["stop", "-s", "-w", "-m", "fast", "-t", "60", "-D"]).arg(site.data());
-    run(site, stop, "pg_ctl stop")
+    run(site, stop, "pg_ctl stop")?;
+    // pg_ctl is content when the pid file is gone, which is a moment before the process is.
+    let asked = Instant::now();
+    while is_postgres(&server) && asked.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Pid of the server, as its pid file states it.
+fn postmaster(site: &Site) -> Result<String, StoreError> {
+    let file = site.data().join("postmaster.pid");
+    let text = fs::read_to_string(&file).map_err(|e| site.error(format!("cannot read {}: {e}", file.display())))?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// True when the server runs and answers. A pid file that another program's pid happens to match, as after a crash of
@@ -101,11 +115,7 @@ pub(super) fn watch(site: &Site, pid: u32) -> Result<Child, StoreError> {
         sleep 1
     done
     ours "$@" && kill -INT "$3""#;
-    let file = site.data().join("postmaster.pid");
-    let server = fs::read_to_string(&file)
-        .ok()
-        .and_then(|text| text.lines().next().map(str::to_owned))
-        .ok_or_else(|| site.error(format!("cannot read {}", file.display())))?;
+    let server = postmaster(site)?;
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", SCRIPT, "watch", &pid.to_string()]).arg(site.data()).arg(server);
     shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").process_group(0);
