@@ -5,6 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Output, Stdio};
 use tests::{TestHome, recorded};
@@ -106,6 +107,23 @@ fn ctrl_c_stops_everything_and_leaves_a_whole_journal() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(home.processes().is_empty(), "processes left behind");
     assert_eq!(home.json("parity", 0)["equal"], true);
+}
+
+#[test]
+fn ctrl_c_at_any_stage_of_the_start_leaves_nothing_running() {
+    // The start says what it has reached, line by line; each line is a moment to interrupt it.
+    for lines in 1..=4 {
+        let home = TestHome::new();
+        let mut child =
+            home.command("demo --port 0").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let heard: Vec<String> = said.by_ref().take(lines).map_while(Result::ok).collect();
+        assert_eq!(heard.len(), lines, "{heard:?}");
+        interrupt(&child);
+        let rest: Vec<String> = said.map_while(Result::ok).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{heard:?} {rest:?}");
+        assert!(home.processes().is_empty(), "after {heard:?}: {:?}", home.processes());
+    }
 }
 
 #[test]

@@ -52,6 +52,14 @@ async fn tables_hold_what_the_newest_manifests_name_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_bare_count_adds_up_over_instruments_and_days() {
+    let dir = tempfile::tempdir().unwrap();
+    small_lake(&dir).await;
+    let r = sql(dir.path(), "SELECT count(*) AS n FROM trades").await.unwrap();
+    assert_eq!(r.rows, [[json!(4)]]);
+}
+
+#[tokio::test]
 async fn money_is_exact_and_there_is_a_float_beside_it_in_units_of_its_own_scale() {
     let dir = tempfile::tempdir().unwrap();
     small_lake(&dir).await;

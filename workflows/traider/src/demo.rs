@@ -248,20 +248,25 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     ctx.out.note(&format!("data folder  {}", home.root().display()));
     ctx.out.note(&format!("dashboard    {url}"));
 
-    let database = Database::open(home)?;
+    let database = Database::open(home).map_err(|e| if stop.asked() { stop.interrupted() } else { e })?;
     let mut command = Command::new(exec::sibling("traider-worker")?);
     command.arg("run").arg("--home").arg(home.root()).args(["--parent-pid", &pid]);
-    let mut worker = Process::start("traider-worker", command, &logs)?;
-    worker.ready(READY, stop)?;
-    ctx.out.note("worker       ready; Ctrl-C stops everything");
-    if ctx.out.json() {
-        ctx.out.value(&state, |_| {});
-    }
-
-    let ended = keep(ctx, &mut market, &mut page, &mut worker, stop);
+    let mut worker = None;
+    let ended = Process::start("traider-worker", command, &logs).and_then(|started| {
+        let worker = worker.insert(started);
+        worker.ready(READY, stop)?;
+        ctx.out.note("worker       ready; Ctrl-C stops everything");
+        if ctx.out.json() {
+            ctx.out.value(&state, |_| {});
+        }
+        keep(ctx, &mut market, &mut page, worker, stop)
+    });
+    // However it ended: the daemon first, because it cancels its orders, the database last.
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
-    worker.stop(STOPPING);
+    if let Some(mut worker) = worker {
+        worker.stop(STOPPING);
+    }
     page.stop(STOPPING);
     database.close()?;
     ended?;

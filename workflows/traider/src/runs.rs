@@ -60,6 +60,8 @@ impl Database {
 /// Runs `verb` with the database open, and closes it however the verb ends.
 fn with_database<T>(ctx: &Context<'_>, verb: impl FnOnce(&Database) -> Result<T, Fail>) -> Result<T, Fail> {
     ctx.home.prepare()?;
+    // From here on Ctrl-C is noticed rather than deadly, so that a database started below is always stopped.
+    Stop::listen()?;
     let database = Database::open(&ctx.home)?;
     let done = verb(&database);
     let closed = database.close();

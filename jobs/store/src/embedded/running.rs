@@ -59,7 +59,8 @@ pub(super) fn stop(site: &Site, programs: &Programs) -> Result<(), StoreError> {
     run(site, stop, "pg_ctl stop")?;
     // pg_ctl is content when the pid file is gone, which is a moment before the process is.
     let asked = Instant::now();
-    while is_postgres(&server) && asked.elapsed() < Duration::from_secs(10) {
+    let there = |pid: i32| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok();
+    while server.parse().is_ok_and(there) && asked.elapsed() < Duration::from_secs(2) {
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())

@@ -52,6 +52,8 @@ impl Site {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(program);
         command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C").current_dir("/");
+        // A group of its own: Ctrl-C in the terminal is our caller's to answer, not the server's.
+        command.process_group(0);
         if let Some((uid, gid)) = self.user {
             command.uid(uid.as_raw()).gid(gid.as_raw());
         }
