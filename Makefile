@@ -15,7 +15,7 @@ help: ## List what can be made
 run: setup ## Install what is missing, build, start the offline demo, print the dashboard's address (Ctrl-C stops all)
 	@echo "building the programs (release; the first time takes minutes)"
 	@cargo build --release --locked $(PAGE) -p worker
-	@trap : INT; sh ops/research-behind.sh; "$(CARGO_TARGET_DIR)/release/traider" demo $(HOME_FLAG); \
+	@trap : INT TERM HUP; sh ops/research-behind.sh; "$(CARGO_TARGET_DIR)/release/traider" demo $(HOME_FLAG); \
 	code=$$?; sh ops/research-behind.sh stop; [ $$code = 130 ] && code=0; exit $$code
 
 test: setup ## Run every test

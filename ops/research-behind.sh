@@ -3,6 +3,7 @@
 # builder's pid, so that a command that needs the program waits instead of failing.
 #   research-behind.sh          start in the background, unless it is up to date or being built
 #   research-behind.sh wait     build now
+#   research-behind.sh build    (what `start` runs)
 #   research-behind.sh stop     end a background build; what was compiled is kept for the next time
 set -eu
 out="${CARGO_TARGET_DIR:-target}"
@@ -29,13 +30,13 @@ current() {
 
 case "${1:-start}" in
   wait) echo $$ >"$marker"; build ;;
-  stop) if building; then kill -TERM -- "-$(cat "$marker")" 2>/dev/null || true; rm -f "$marker"; fi ;;
+  stop) if building; then kill -s TERM -- "-$(cat "$marker")" 2>/dev/null || true; rm -f "$marker"; fi ;;
+  build) echo $$ >"$marker"; build ;;
   start)
     if building || current; then exit 0; fi
     echo "the research program (SQL, training) is being built in the background at low priority; log: $log"
-    set -m # a process group of its own, so that `stop` reaches the compilers too
-    ( build ) </dev/null >/dev/null 2>&1 &
-    echo $! >"$marker"
+    # A process group of its own, so that `stop` reaches the compilers too; perl has it on Linux and macOS alike.
+    perl -e 'setpgrp(0, 0); exec @ARGV' sh "$0" build </dev/null >/dev/null 2>&1 &
     ;;
-  *) echo "usage: research-behind.sh [start|wait|stop]" >&2; exit 2 ;;
+  *) echo "usage: research-behind.sh [start|wait|stop|build]" >&2; exit 2 ;;
 esac

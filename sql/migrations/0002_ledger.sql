@@ -141,12 +141,13 @@ CREATE TABLE traider.lot_matches (
 CREATE INDEX lot_matches_by_time ON traider.lot_matches (closed_ns);
 CREATE INDEX lot_matches_of_lot ON traider.lot_matches (lot_id);
 
--- Last price the run saw, for marking what is still held.
+-- Last price the run saw, and when (our clock), for marking what is still held.
 CREATE TABLE traider.marks (
     run_id     text    NOT NULL,
     symbol     text    NOT NULL,
     portfolio  text    NOT NULL,
     seq        bigint  NOT NULL,
     price      numeric NOT NULL,
+    ts_ns      bigint  NOT NULL,
     PRIMARY KEY (run_id, symbol)
 );

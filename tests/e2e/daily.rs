@@ -1,11 +1,15 @@
 //! The daily workflow over a recorded day: through Postgres and apalis, twice, and through a killed worker.
 
 use crate::{BTC, headless};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::{TestHome, recorded};
@@ -76,7 +80,7 @@ fn count_by_duckdb(home: &Path, rows: u64) {
         return;
     };
     let glob = home.join("lake/dataset=trades/**/*.parquet");
-    let script = format!("import duckdb; print(duckdb.sql(\"select count(*) from '{}'\").fetchone()[0])", glob.display());
+    let script = format!("import duckdb; print(duckdb.sql(\"select count(*) from '{}'\").fetchall()[0][0])", glob.display());
     let output = Command::new(python).args(["-c", &script]).output().unwrap();
     let counted = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     assert_eq!(counted, rows.to_string(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -86,29 +90,65 @@ fn count_by_duckdb(home: &Path, rows: u64) {
 fn a_worker_killed_in_mid_step_is_replaced_and_the_run_completes() {
     let Some(file) = recorded("a_worker_killed_in_mid_step_is_replaced_and_the_run_completes", BTC) else { return };
     let home = TestHome::new();
-    home.json(&headless(&file), 0);
-    let child = home
+    let summary = home.json(&headless(&file), 0);
+    // The journal becomes a pipe that nothing comes out of: whoever opens it is in mid-ingest and stays there.
+    let segment = home.path().join("journal").join(summary["run_id"].as_str().unwrap()).join("seg-000001.trj");
+    let aside = home.path().join("aside.trj");
+    fs::rename(&segment, &aside).unwrap();
+    mkfifo(&segment, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let mut child = home
         .command(&format!("run start daily --partition {DAY} --wait --json"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // In mid-step: ingest has begun to write, but nothing is published yet.
-    let pid = loop {
-        let begun = home.path().join("lake").is_dir() && !artefacts(home.path()).is_empty();
-        if begun && let Some(pid) = worker(home.path()) {
-            break pid;
+    let pipe = loop {
+        let opened = File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&segment);
+        match opened {
+            Ok(pipe) => break pipe,
+            // Nobody reads it yet.
+            Err(e) if e.raw_os_error() == Some(Errno::ENXIO as i32) => {}
+            Err(e) => panic!("the pipe cannot be opened: {e}"),
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            let output = child.wait_with_output().unwrap();
+            panic!("the run ended ({status}) before it read the journal: {}", String::from_utf8_lossy(&output.stderr));
         }
         std::thread::yield_now();
     };
+    // The next attempt finds the journal itself; this one still waits at its pipe.
+    fs::rename(&aside, &segment).unwrap();
+    let pid = worker(home.path()).expect("a worker reads the journal");
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     let output = child.wait_with_output().unwrap();
+    drop(pipe);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("the worker was killed"), "{stderr}");
     let run: Value = serde_json::from_slice(&output.stdout).unwrap();
     check_done(&run);
-    let attempts = run["steps"].as_array().unwrap().iter().filter_map(|s| s["attempt"].as_i64()).max();
-    assert!(attempts >= Some(2), "a step was tried again: {run:#}");
+    for step in run["steps"].as_array().unwrap() {
+        let attempts = if step["name"] == "ingest" { 2 } else { 1 };
+        assert_eq!(step["attempt"], attempts, "only the step that was cut off is tried again: {run:#}");
+    }
+    count_by_sql(&home);
+}
+
+#[test]
+fn what_cannot_be_a_job_is_refused_before_a_database_is_started() {
+    let home = TestHome::new();
+    let wrong: [(&[&str], &str); 3] = [
+        (&["job", "enqueue", "nosuchkind"], "report-daily"),
+        (&["job", "enqueue", "report-daily", "--args", r#"{"day":"2024-08-08","dya":1}"#], "dya"),
+        (&["job", "enqueue", "report-daily", "--args", "day"], "JSON"),
+    ];
+    for (arguments, word) in wrong {
+        let output = home.command_args(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(word), "{stderr}");
+        assert!(!home.path().join("pg").exists(), "{arguments:?} started a database");
+    }
 }
 
 fn worker(home: &Path) -> Option<i32> {

@@ -154,6 +154,9 @@ pub const fn value(price: Ticks, qty: Lots) -> TickLots {
     TickLots(price.0 as i128 * qty.0 as i128)
 }
 
+/// Most digits after the point that a [`Decimal`] may have.
+pub const SCALE_MAX: u8 = 38;
+
 /// An exact decimal number: `mantissa * 10^-scale`. Arithmetic is checked; equality compares the number, so
 /// `1.50 == 1.5`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -194,6 +197,10 @@ impl Decimal {
                         .ok_or_else(|| NumError::Overflow(text.to_owned()))?;
                     if point {
                         scale += 1;
+                        // Zeros never overflow the mantissa; what has more digits than an i128 is no amount.
+                        if scale > SCALE_MAX {
+                            return Err(NumError::Overflow(text.to_owned()));
+                        }
                     }
                 }
                 b'.' if !point => point = true,
@@ -423,6 +430,9 @@ mod tests {
             assert!(matches!(Decimal::parse(bad), Err(NumError::Syntax(_))), "{bad}");
         }
         assert!(matches!(tick.count("999999999999999999999"), Err(NumError::Overflow(_))));
+        // 256 zeros once wrapped the scale around to 0.5.
+        let tiny = format!("0.{}5", "0".repeat(256));
+        assert!(matches!(Decimal::parse(&tiny), Err(NumError::Overflow(_))));
         for bad in ["0", "0.000", "-1"] {
             assert!(Increment::parse(bad).is_err(), "{bad}");
         }

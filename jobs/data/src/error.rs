@@ -76,6 +76,17 @@ impl DataError {
         }
     }
 
+    /// True when the same call may succeed later without anybody changing anything: reading or writing failed. What
+    /// was read and is wrong stays wrong.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            DataError::Io { .. } => true,
+            DataError::Journal(e) => damage(e).is_none(),
+            DataError::Lake(e) => e.is_transient(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> DataError {
         let path = path.into();
         move |source| DataError::Io { action, path, source }

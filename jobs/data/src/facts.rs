@@ -2,14 +2,15 @@
 
 use crate::DataError;
 use crate::replay::{Step, replay};
-use crate::runs::market_name;
+use crate::runs::{self, market_name};
 use domain::event::note;
 use domain::order::OrderKind;
 use domain::order::TimeInForce;
 use domain::{Decimal, Event, Instrument, InstrumentId, OrderRequest, StrategyId};
 use engine::{AuditRecord, Effect};
-use settings::{Mode, RunManifest};
-use spec::facts::{Facts, FillFact, OrderFact};
+use serde::Serialize;
+use settings::{Home, Mode, RunManifest};
+use spec::facts::{Facts, FillFact, Mark, OrderFact};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -31,6 +32,54 @@ pub fn facts_from_journal(dir: &Path) -> Result<Facts, DataError> {
     Ok(teller.finish(done.last_seq))
 }
 
+/// What the journals of a home prove.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Of every run that a replay proves.
+    pub facts: Vec<Facts>,
+    /// The other runs.
+    pub refused: Vec<Refused>,
+}
+
+/// A run whose journal proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Its id; the name of its folder when the manifest does not tell.
+    pub run: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The facts of every run with a journal. A run that cannot be proven (damaged, or decided differently by this build)
+/// is refused by itself: what another build or a bad disk left behind says nothing about the other runs.
+///
+/// # Errors
+/// [`DataError::Cancelled`], or a failure to read that may pass ([`DataError::is_transient`]); such a run may well be
+/// sound, so it is not refused.
+pub fn of_all(home: &Home, cancelled: impl Fn() -> bool) -> Result<Told, DataError> {
+    let listed = runs::list(home)?;
+    let reason = |error: &DataError| store::error::chain(error);
+    let mut told = Told::default();
+    for (run, error) in listed.unreadable {
+        match error {
+            // The system could not read it; else it was read and is no manifest.
+            DataError::Io { ref source, .. } if source.raw_os_error().is_some() => return Err(error),
+            error => told.refused.push(Refused { run, reason: reason(&error) }),
+        }
+    }
+    for run in listed.runs {
+        if cancelled() {
+            return Err(DataError::Cancelled);
+        }
+        match facts_from_journal(&run.dir) {
+            Ok(facts) => told.facts.push(facts),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => told.refused.push(Refused { run: run.manifest.run_id, reason: reason(&error) }),
+        }
+    }
+    Ok(told)
+}
+
 struct Teller {
     facts: Facts,
     mode: Mode,
@@ -38,7 +87,8 @@ struct Teller {
     instruments: BTreeMap<InstrumentId, Instrument>,
     /// Order id to its place in `facts.orders`.
     orders: BTreeMap<String, usize>,
-    marks: BTreeMap<InstrumentId, Decimal>,
+    /// Price and when it was seen.
+    marks: BTreeMap<InstrumentId, (Decimal, u64)>,
 }
 
 impl Teller {
@@ -62,12 +112,13 @@ impl Teller {
             }
             Event::Trade(t) => {
                 if let Some(i) = self.instruments.get(&t.instrument) {
-                    self.marks.insert(t.instrument, i.price(t.price));
+                    self.marks.insert(t.instrument, (i.price(t.price), step.ts_recv_ns));
                 }
             }
             Event::Quote(q) => {
                 if let Some(i) = self.instruments.get(&q.instrument) {
-                    self.marks.insert(q.instrument, mid(i.price(q.bid.price), i.price(q.ask.price)));
+                    let mid = mid(i.price(q.bid.price), i.price(q.ask.price));
+                    self.marks.insert(q.instrument, (mid, step.ts_recv_ns));
                 }
             }
             _ => {}
@@ -163,7 +214,8 @@ impl Teller {
 
     fn finish(mut self, last_seq: u64) -> Facts {
         let symbol = |id: &InstrumentId| self.instruments.get(id).map(|i| i.symbol.to_string());
-        self.facts.marks = self.marks.iter().filter_map(|(id, mark)| Some((symbol(id)?, *mark))).collect();
+        let mark = |(id, &(price, ts_ns)): (_, &(_, _))| Some(Mark { symbol: symbol(id)?, price, ts_ns });
+        self.facts.marks = self.marks.iter().filter_map(mark).collect();
         self.facts.instruments = self.instruments.into_values().collect();
         self.facts.last_seq = last_seq;
         self.facts

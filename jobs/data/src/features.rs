@@ -28,21 +28,25 @@ pub const VOLUME_BARS: usize = 20;
 /// [`StepError`].
 pub async fn run(ctx: StepContext) -> Result<StepOutcome, StepError> {
     let job: BuildFeatures = ctx.input()?;
-    let outcome = build(&ctx.home, &job).await?;
+    let cancel = ctx.cancel.clone();
+    let outcome = build(&ctx.home, &job, move || cancel.is_cancelled()).await?;
     ctx.log.info(&format!("{} partitions", outcome.outputs.len()));
     Ok(outcome)
 }
 
-/// Builds the features of the day of `job` from the home's lake.
+/// Builds the features of the day of `job` from the home's lake; `stop`, asked before each partition, ends it early.
 ///
 /// # Errors
-/// [`DataError`] when the lake cannot be read or written.
-pub async fn build(home: &Home, job: &BuildFeatures) -> Result<StepOutcome, DataError> {
+/// [`DataError`] when the lake cannot be read or written, or it was asked to stop.
+pub async fn build(home: &Home, job: &BuildFeatures, stop: impl Fn() -> bool + Send) -> Result<StepOutcome, DataError> {
     let scope = Scope::new(&job.day, job.venue.as_deref(), &job.symbols)?;
     let lake = Lake::local(&home.lake())?;
     let mut outcome = StepOutcome::default();
     let mut bars = 0;
     for partition in partitions(&lake, &scope, CandleRow::DATASET).await? {
+        if stop() {
+            return Err(DataError::Cancelled);
+        }
         let (candle_manifest, candles) = lake.read_rows::<CandleRow>(&partition).await?;
         let trades_at = partition.of_dataset(TradeRow::DATASET)?;
         let (trade_manifest, trades) = match lake.read_rows::<TradeRow>(&trades_at).await {

@@ -30,28 +30,55 @@ pub struct Run {
     written: SystemTime,
 }
 
+/// What stands in the journal folder.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The runs, the one written last first.
+    pub runs: Vec<Run>,
+    /// Folders whose manifest is there and cannot be read or understood, by name.
+    pub unreadable: Vec<(String, DataError)>,
+}
+
 /// Every run of the home, the one written last first. Folders without a readable manifest are no runs.
 ///
 /// # Errors
 /// [`DataError::Io`] when the journal folder cannot be listed.
 pub fn all(home: &Home) -> Result<Vec<Run>, DataError> {
+    list(home).map(|listed| listed.runs)
+}
+
+/// Every run of the home, and the folders that would be runs if their manifests could be read.
+///
+/// # Errors
+/// [`DataError::Io`] when the journal folder cannot be listed.
+pub fn list(home: &Home) -> Result<Listed, DataError> {
     let root = home.journal();
     let entries = match fs::read_dir(&root) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Listed::default()),
         Err(e) => return Err(DataError::io("list", root)(e)),
     };
-    let mut runs = Vec::new();
+    let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
     for entry in entries {
         let dir = entry.map_err(DataError::io("list", root.clone()))?.path();
-        let Ok(manifest) = RunManifest::read(&dir) else { continue };
+        let manifest = match RunManifest::read(&dir) {
+            Ok(manifest) => manifest,
+            // Not a run yet, or something else that lies about.
+            Err(_) if !dir.join("manifest.json").exists() => continue,
+            Err(e) => {
+                let name = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                unreadable.push((name, DataError::io("read", dir.join("manifest.json"))(e)));
+                continue;
+            }
+        };
         let written = fs::metadata(dir.join("manifest.json")).and_then(|m| m.modified());
         runs.push(Run { dir, manifest, written: written.unwrap_or(SystemTime::UNIX_EPOCH) });
     }
     // A backtest says when its data were made, so the newest is told by the file, and ties by what is inside.
     let age = |run: &Run| (run.written, run.manifest.created_ns, run.manifest.run_id.clone());
     runs.sort_by_key(|run| std::cmp::Reverse(age(run)));
-    Ok(runs)
+    unreadable.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Listed { runs, unreadable })
 }
 
 /// The run of that name, or the one written last for `latest`.

@@ -70,8 +70,7 @@ impl From<DataError> for StepError {
         }
         match error {
             DataError::Cancelled => StepError::Cancelled,
-            DataError::Io { .. } => StepError::Transient(text),
-            DataError::Lake(ref e) if e.is_transient() => StepError::Transient(text),
+            error if error.is_transient() => StepError::Transient(text),
             _ => StepError::Permanent(text),
         }
     }

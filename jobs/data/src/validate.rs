@@ -35,7 +35,8 @@ pub struct Validated {
 /// [`StepError::Permanent`] when the data contradict themselves, else as reading the lake fails.
 pub async fn run(ctx: StepContext) -> Result<StepOutcome, StepError> {
     let job: ValidateDay = ctx.input()?;
-    let done = validate(&ctx.home, &job).await?;
+    let cancel = ctx.cancel.clone();
+    let done = validate(&ctx.home, &job, move || cancel.is_cancelled()).await?;
     for (instrument, report) in &done.reports {
         ctx.log.info(&format!("{instrument}: {report}"));
     }
@@ -47,15 +48,18 @@ pub async fn run(ctx: StepContext) -> Result<StepOutcome, StepError> {
     Ok(StepOutcome { inputs: done.inputs, outputs: done.outputs, summary, writes: Vec::new() })
 }
 
-/// Judges the day of `job` in the home's lake.
+/// Judges the day of `job` in the home's lake; `stop`, asked before each instrument, ends it early.
 ///
 /// # Errors
-/// [`DataError`] when the lake cannot be read, or a file is not what its manifest says.
-pub async fn validate(home: &Home, job: &ValidateDay) -> Result<Validated, DataError> {
+/// [`DataError`] when the lake cannot be read, a file is not what its manifest says, or it was asked to stop.
+pub async fn validate(home: &Home, job: &ValidateDay, stop: impl Fn() -> bool + Send) -> Result<Validated, DataError> {
     let scope = Scope::new(&job.day, job.venue.as_deref(), &job.symbols)?;
     let lake = Lake::local(&home.lake())?;
     let mut done = Validated::default();
     for partition in partitions(&lake, &scope, TradeRow::DATASET).await? {
+        if stop() {
+            return Err(DataError::Cancelled);
+        }
         let from = done.inputs.len();
         let report = judge(&lake, &partition, &mut done).await?;
         let quality = partition.of_dataset("quality")?;

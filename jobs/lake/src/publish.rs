@@ -141,7 +141,7 @@ impl Lake {
         let history = self.history(partition).await?;
         if let Some(last) = history.last().filter(|last| last.same_content(&wanted)) {
             // A writer that died between the two manifests left the pointer behind: put it right.
-            self.point_at(partition, last).await?;
+            self.point_at_newest(partition).await?;
             return Ok(Published { manifest: last.clone(), new: false });
         }
         let mut number = history.iter().flat_map(|m| &m.files).filter_map(|f| number_of(&f.name)).max().unwrap_or(0);
@@ -155,7 +155,7 @@ impl Lake {
             Err(object_store::Error::AlreadyExists { .. }) => return Err(LakeError::Conflict(partition.asset())),
             Err(source) => return Err(LakeError::Store { action: "write", key, source }),
         }
-        self.point_at(partition, &wanted).await?;
+        self.point_at_newest(partition).await?;
         Ok(Published { manifest: wanted, new: true })
     }
 
@@ -187,14 +187,22 @@ impl Lake {
         self.store.put_opts(&Key::from(key), bytes.into(), PutMode::Create.into()).await.map(|_| ())
     }
 
-    async fn point_at(&self, partition: &Partition, manifest: &Manifest) -> Result<(), LakeError> {
+    /// Makes the pointer name the newest version. A writer may be held up between reading the history and writing, and
+    /// then put an older version over a newer one; so every writer looks at the history again after it wrote, and the
+    /// last to write leaves the pointer right.
+    async fn point_at_newest(&self, partition: &Partition) -> Result<(), LakeError> {
         let key = format!("{}/{NEWEST}", partition.folder());
-        let json = to_json(manifest);
-        if self.bytes(&key).await?.as_ref() == Some(&json) {
-            return Ok(());
+        let mut newest = self.history(partition).await?.pop();
+        while let Some(manifest) = newest.take() {
+            let json = to_json(&manifest);
+            if self.bytes(&key).await?.as_ref() == Some(&json) {
+                break;
+            }
+            let put = self.store.put(&Key::from(key.as_str()), json.into()).await;
+            put.map_err(|source| LakeError::Store { action: "write", key: key.clone(), source })?;
+            newest = self.history(partition).await?.pop().filter(|now| *now != manifest);
         }
-        let done = self.store.put(&Key::from(key.as_str()), json.into()).await;
-        done.map(|_| ()).map_err(|source| LakeError::Store { action: "write", key, source })
+        Ok(())
     }
 }
 
@@ -250,4 +258,103 @@ fn number_of(name: &str) -> Option<u32> {
 
 fn to_json(manifest: &Manifest) -> Bytes {
     Bytes::from(serde_json::to_vec_pretty(manifest).expect("a manifest of plain values is always JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TradeRow;
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+        PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    };
+    use std::sync::{Arc, Mutex};
+
+    /// A store whose writer is held up right before it writes the pointer: another one publishes meanwhile.
+    #[derive(Debug)]
+    struct HeldUp {
+        inner: Arc<dyn ObjectStore>,
+        meanwhile: Mutex<Option<(Lake, i64)>>,
+    }
+
+    impl std::fmt::Display for HeldUp {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "held up: {}", self.inner)
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for HeldUp {
+        async fn put_opts(&self, at: &Key, bytes: PutPayload, options: PutOptions) -> Result<PutResult> {
+            let other = self.meanwhile.lock().unwrap().take_if(|_| at.filename() == Some(NEWEST));
+            if let Some((lake, rows)) = other {
+                assert!(publish(&lake, rows).await.new);
+            }
+            self.inner.put_opts(at, bytes, options).await
+        }
+        async fn put_multipart_opts(&self, at: &Key, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+            self.inner.put_multipart_opts(at, options).await
+        }
+        async fn get_opts(&self, at: &Key, options: GetOptions) -> Result<GetResult> {
+            self.inner.get_opts(at, options).await
+        }
+        fn delete_stream(&self, keys: BoxStream<'static, Result<Key>>) -> BoxStream<'static, Result<Key>> {
+            self.inner.delete_stream(keys)
+        }
+        fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.inner.list(prefix)
+        }
+        async fn list_with_delimiter(&self, prefix: Option<&Key>) -> Result<ListResult> {
+            self.inner.list_with_delimiter(prefix).await
+        }
+        async fn copy_opts(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<()> {
+            self.inner.copy_opts(from, to, options).await
+        }
+    }
+
+    fn partition() -> Partition {
+        Partition::of_asset("trades/binance/BTCUSDT/2024-08-08").unwrap()
+    }
+
+    async fn publish(lake: &Lake, rows: i64) -> Published {
+        let row = |i| TradeRow {
+            ts_venue_ns: 1_723_161_255_342_000_000 + i,
+            ts_recv_ns: 1_723_161_255_342_000_000 + i,
+            trade_id: i,
+            price: 100,
+            qty: 1,
+            aggressor_buy: true,
+        };
+        let rows: Vec<TradeRow> = (0..rows).map(row).collect();
+        lake.publish_rows(&partition(), &rows, &TableMeta::of::<TradeRow>(2, 5), &Lineage::default()).await.unwrap()
+    }
+
+    fn held_up(lake: &Lake, rows: i64) -> Lake {
+        let store = HeldUp { inner: lake.store.clone(), meanwhile: Mutex::new(Some((lake.clone(), rows))) };
+        let mut held = lake.clone();
+        held.store = Arc::new(store);
+        held
+    }
+
+    #[tokio::test]
+    async fn a_writer_held_up_before_the_pointer_does_not_turn_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = Lake::local(dir.path()).unwrap();
+        assert_eq!(publish(&held_up(&lake, 11), 10).await.manifest.version, 1);
+        let newest = lake.manifest(&partition()).await.unwrap().unwrap();
+        assert_eq!((newest.version, newest.rows), (2, 11));
+    }
+
+    #[tokio::test]
+    async fn nor_does_one_that_only_puts_a_lost_pointer_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = Lake::local(dir.path()).unwrap();
+        publish(&lake, 10).await;
+        std::fs::remove_file(dir.path().join(partition().folder()).join(NEWEST)).unwrap();
+        assert!(!publish(&held_up(&lake, 11), 10).await.new);
+        let newest = lake.manifest(&partition()).await.unwrap().unwrap();
+        assert_eq!((newest.version, newest.rows), (2, 11));
+    }
 }

@@ -171,9 +171,10 @@ pub(crate) async fn marks(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, S
     let query = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_marks.sql"))
         .bind(&p.name)
         .bind(column(&marks, |(f, _)| f.run_id.clone()))
-        .bind(column(&marks, |(_, mark)| mark.0.clone()))
+        .bind(column(&marks, |(_, mark)| mark.symbol.clone()))
         .bind(column(&marks, |(f, _)| int(f.last_seq)))
-        .bind(column(&marks, |(_, mark)| number(mark.1)));
+        .bind(column(&marks, |(_, mark)| number(mark.price)))
+        .bind(column(&marks, |(_, mark)| int(mark.ts_ns)));
     changed(tx, "write marks", query).await
 }
 

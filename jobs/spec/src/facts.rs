@@ -19,8 +19,19 @@ pub struct Facts {
     pub orders: Vec<OrderFact>,
     /// Every fill, in journal order.
     pub fills: Vec<FillFact>,
-    /// Last price per symbol (venue symbol, mid or last trade, quote per base), for marking.
-    pub marks: Vec<(String, Decimal)>,
+    /// Last price per symbol, for marking.
+    pub marks: Vec<Mark>,
+}
+
+/// The last price a run saw of a symbol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Venue symbol.
+    pub symbol: String,
+    /// Mid or last trade, quote per base.
+    pub price: Decimal,
+    /// Our clock when it was seen, ns: a price says nothing about a day that ended before it.
+    pub ts_ns: u64,
 }
 
 /// One order as it stands.

@@ -42,7 +42,7 @@ pub struct Store {
 
 impl Store {
     /// Connects to `DATABASE_URL` when it is set, else to the home's own cluster, starting that when needed. The tables
-    /// are left as they are; see [`Store::migrate`]. Whoever gets a cluster with `started_by_us` stops it at its end.
+    /// are left as they are; see [`Store::migrate`]. The cluster stays up while its value lives; see [`release`].
     ///
     /// # Errors
     /// [`StoreError::NoPostgres`], [`StoreError::Cluster`] or [`StoreError::Unreachable`], all with exit code 5.
@@ -137,20 +137,15 @@ impl Store {
     }
 }
 
-/// Closes the connections and stops the cluster if this process started it and nobody else is connected to it.
+/// Closes the connections and ends our use of the cluster; its last user stops it.
 ///
 /// # Errors
 /// When the server does not stop.
 pub async fn release(store: Store, cluster: Option<Cluster>) -> Result<(), StoreError> {
-    let others: i64 = sqlx::query_scalar(include_str!("../../../sql/queries/queue/other_clients.sql"))
-        .bind(format!("traider-{}", std::process::id()))
-        .fetch_one(&store.pool)
-        .await
-        .unwrap_or(0);
     store.close().await;
     match cluster {
-        Some(cluster) if cluster.started_by_us && others == 0 => blocking(move || cluster.stop()).await,
-        _ => Ok(()),
+        Some(cluster) => blocking(move || cluster.leave()).await,
+        None => Ok(()),
     }
 }
 

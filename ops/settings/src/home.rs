@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// A home folder that cannot be used.
@@ -49,7 +50,7 @@ impl Home {
                 source,
             })?;
         }
-        let probe = self.run().join(format!(".probe-{}", std::process::id()));
+        let probe = self.run().join(format!(".probe-{}", unique()));
         fs::write(&probe, b"x").and_then(|()| fs::remove_file(&probe)).map_err(|source| HomeError {
             path: self.run(),
             what: "it cannot be written".to_owned(),
@@ -159,6 +160,12 @@ fn crc(bytes: &[u8]) -> u32 {
     u32::from_be_bytes([d[0], d[1], d[2], d[3]])
 }
 
+/// Part of a file name that no other thread or process uses at this moment: process and count.
+fn unique() -> String {
+    static USED: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Writes a small file so that it is either wholly there, on disk, or not at all.
 ///
 /// # Errors
@@ -166,7 +173,7 @@ fn crc(bytes: &[u8]) -> u32 {
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = dir.join(format!(".{name}.{}", std::process::id()));
+    let temporary = dir.join(format!(".{name}.{}", unique()));
     let mut file = fs::File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -185,6 +192,25 @@ mod tests {
         home.prepare().unwrap();
         assert_eq!([home.next_epoch().unwrap(), home.next_epoch().unwrap()], [1, 2]);
         assert_eq!(home.tag().unwrap(), home.tag().unwrap());
+    }
+
+    #[test]
+    fn threads_may_prepare_and_write_the_same_home_at_the_same_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(dir.path()));
+        let file = dir.path().join("file");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        home.prepare().unwrap();
+                        write_durably(&file, b"whole").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read(&file).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(home.run()).unwrap().count(), 0, "probes are gone");
     }
 
     #[test]

@@ -1,7 +1,9 @@
--- Last price per symbol, and whether the books went on after the day: then the price is of a later day.
-SELECT m.symbol, m.price::text AS price
-  FROM traider.marks m
- WHERE m.portfolio = $1
-   AND NOT EXISTS (SELECT FROM traider.fills f WHERE f.portfolio = $1 AND f.ts_recv_ns > $2)
-   AND NOT EXISTS (SELECT FROM traider.orders o WHERE o.portfolio = $1 AND o.updated_ns > $2)
- ORDER BY m.seq, m.run_id COLLATE "C", m.symbol COLLATE "C"
+-- The newest price per symbol, unless it is of a later day: then it says nothing about this one, and no older price is
+-- the last of this day either.
+SELECT symbol, price::text AS price, ts_ns
+  FROM (SELECT DISTINCT ON (symbol) symbol, price, ts_ns
+          FROM traider.marks
+         WHERE portfolio = $1
+         ORDER BY symbol, ts_ns DESC, run_id COLLATE "C" DESC) newest
+ WHERE ts_ns <= $2
+ ORDER BY symbol COLLATE "C"

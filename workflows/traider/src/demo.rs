@@ -5,7 +5,7 @@
 
 use crate::cli::{Context, DemoArgs};
 use crate::fail::{Fail, code};
-use crate::supervise::{Process, Stop, alive};
+use crate::supervise::{Process, Stop, WORKER_STOPPING, alive};
 use crate::runs::Database;
 use crate::{config, exec};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const READY: Duration = Duration::from_secs(60);
 const STOPPING: Duration = Duration::from_secs(10);
@@ -265,7 +265,7 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
     if let Some(mut worker) = worker {
-        worker.stop(STOPPING);
+        worker.stop(WORKER_STOPPING);
     }
     page.stop(STOPPING);
     database.close()?;
@@ -311,28 +311,42 @@ impl Drop for Remove {
     }
 }
 
-/// One supervisor per home.
+/// One supervisor per home. The lock file names its pid; the kernel gives up the lock however it ends.
 fn lock(home: &Home) -> Result<File, Fail> {
+    use std::io::Write;
     let path = home.run().join("up.lock");
-    let file = File::create(&path).map_err(Fail::doing(format!("cannot write `{}`", path.display())))?;
-    file.try_lock().map_err(|_| {
-        Fail::new(
-            code::CONFLICT,
-            format!(
-                "traider already runs in `{}`; `traider down` stops it, or choose another folder with --home",
-                home.root().display()
-            ),
-        )
-    })?;
+    let fail = || Fail::doing(format!("cannot write `{}`", path.display()));
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let mut file = opened.map_err(fail())?;
+    // Somebody who only looks holds the lock for a moment.
+    let until = Instant::now() + Duration::from_secs(1);
+    while file.try_lock().is_err() {
+        if Instant::now() > until {
+            return Err(Fail::new(
+                code::CONFLICT,
+                format!(
+                    "traider already runs in `{}`; `traider down` stops it, or choose another folder with --home",
+                    home.root().display()
+                ),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(fail())?;
     Ok(file)
 }
 
-/// What runs here, if anything does.
+/// What runs here, if anything does: its pid, and once its page is up also where that is.
 pub fn running(home: &Home) -> Option<Value> {
-    let text = std::fs::read(home.run().join("up.json")).ok()?;
-    let state: Value = serde_json::from_slice(&text).ok()?;
-    let pid = i32::try_from(state["pid"].as_i64()?).ok()?;
-    alive(pid).then_some(state)
+    let path = home.run().join("up.lock");
+    let file = File::open(&path).ok()?;
+    if file.try_lock_shared().is_ok() {
+        return None;
+    }
+    let pid: i64 = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+    let known = std::fs::read(home.run().join("up.json")).ok();
+    let state: Option<Value> = known.and_then(|text| serde_json::from_slice(&text).ok());
+    Some(state.filter(|s| s["pid"] == pid).unwrap_or_else(|| json!({"pid": pid})))
 }
 
 /// `traider up`: the demo in the background.
@@ -364,7 +378,7 @@ pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
     command.stdin(std::process::Stdio::null()).stdout(file).stderr(errors).process_group(0);
     let mut child = command.spawn().map_err(Fail::doing("cannot start in the background"))?;
     let stop = Stop::listen()?;
-    let until = std::time::Instant::now() + READY;
+    let until = Instant::now() + READY;
     loop {
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
         if let Some(state) = running(&ctx.home).filter(|s| s["pid"] == child.id() && said().contains("worker ")) {
@@ -377,7 +391,7 @@ pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
             let exit = status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(code::FAILURE);
             return Err(Fail::new(exit, said().trim().trim_start_matches("error: ").to_owned()));
         }
-        if stop.asked() || std::time::Instant::now() > until {
+        if stop.asked() || Instant::now() > until {
             let pid = i32::try_from(child.id()).unwrap_or_default();
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).ok();
             child.wait().ok();
@@ -400,9 +414,9 @@ pub fn down(ctx: &Context<'_>) -> Result<u8, Fail> {
     let pid = i32::try_from(state["pid"].as_i64().unwrap_or_default()).unwrap_or_default();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
         .map_err(Fail::doing("cannot stop it"))?;
-    let until = std::time::Instant::now() + 4 * STOPPING;
+    let until = Instant::now() + WORKER_STOPPING + 4 * STOPPING;
     while alive(pid) {
-        if std::time::Instant::now() > until {
+        if Instant::now() > until {
             return Err(Fail::plain(format!("process {pid} does not stop; its log is `{}`", ctx.home.logs().display())));
         }
         std::thread::sleep(Duration::from_millis(50));

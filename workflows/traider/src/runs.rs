@@ -3,7 +3,7 @@
 
 use crate::cli::{Context, JobVerb, RunVerb};
 use crate::fail::{Fail, code};
-use crate::supervise::{Process, Stop};
+use crate::supervise::{Process, Stop, WORKER_STOPPING};
 use crate::trading::array;
 use crate::{exec, out};
 use serde::Serialize;
@@ -40,14 +40,10 @@ impl Database {
             .build()
             .map_err(Fail::doing("cannot start the runtime"))?;
         let (store, cluster) = runtime.block_on(Store::open_migrated(home)).map_err(store_fail)?;
-        if let Some(ours) = cluster.as_ref().filter(|c| c.started_by_us) {
-            // Should this process be killed, the server must not stay behind.
-            ours.stop_when_gone(std::process::id()).map_err(store_fail)?;
-        }
         Ok(Database { runtime, store, cluster })
     }
 
-    /// Stops it if it was started here and nobody else uses it.
+    /// Ends our use of it; its last user stops it.
     pub fn close(self) -> Result<(), Fail> {
         self.runtime.block_on(store::release(self.store, self.cluster)).map_err(store_fail)
     }
@@ -57,13 +53,20 @@ impl Database {
     }
 }
 
-/// Runs `verb` with the database open, and closes it however the verb ends.
-fn with_database<T>(ctx: &Context<'_>, verb: impl FnOnce(&Database) -> Result<T, Fail>) -> Result<T, Fail> {
+/// Runs `verb` with the database open, and closes it however the verb ends. Ctrl-C does not kill us meanwhile, so that
+/// a database started here is always stopped; a verb that takes long asks `Stop`.
+fn with_database(ctx: &Context<'_>, verb: impl FnOnce(&Database, &Stop) -> Result<u8, Fail>) -> Result<u8, Fail> {
     ctx.home.prepare()?;
-    // From here on Ctrl-C is noticed rather than deadly, so that a database started below is always stopped.
-    Stop::listen()?;
-    let database = Database::open(&ctx.home)?;
-    let done = verb(&database);
+    let stop = Stop::listen()?;
+    let opened = Database::open(&ctx.home);
+    if stop.asked() {
+        if let Ok(database) = opened {
+            database.close()?;
+        }
+        return Err(stop.interrupted());
+    }
+    let database = opened?;
+    let done = verb(&database, &stop);
     let closed = database.close();
     let done = done?;
     closed.map(|()| done)
@@ -75,7 +78,7 @@ fn value<T: Serialize>(row: &T) -> Value {
 
 /// `traider run`.
 pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
-    with_database(ctx, |db| match verb {
+    with_database(ctx, |db, stop| match verb {
         RunVerb::Start { workflow, partition, params, wait } => {
             let params = parse_params(params)?;
             let flow = flows::find(&ctx.home.config().join("workflows"), workflow).map_err(|e| Fail::new(code::CONFIG, e.to_string()))?;
@@ -90,7 +93,7 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
                 }
                 return Ok(0);
             }
-            let shown = wait_for(ctx, db, &started.run)?;
+            let shown = wait_for(ctx, db, &started.run, stop)?;
             say_run(ctx, &shown);
             Ok(u8::from(shown["state"] != "done"))
         }
@@ -124,10 +127,13 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
 
 /// `traider job`.
 pub fn job(ctx: &Context<'_>, verb: &JobVerb) -> Result<u8, Fail> {
-    with_database(ctx, |db| match verb {
-        JobVerb::Enqueue { kind, args } => {
-            let input: Value = serde_json::from_str(args)
-                .map_err(|e| Fail::new(code::USAGE, format!("--args `{args}` is not a JSON object: {e}")))?;
+    // What cannot be a job is refused before a database is started for it.
+    let input = match verb {
+        JobVerb::Enqueue { kind, args } => job_input(kind, args)?,
+        JobVerb::List { .. } | JobVerb::Show { .. } => Value::Null,
+    };
+    with_database(ctx, |db, _| match verb {
+        JobVerb::Enqueue { kind, .. } => {
             let started = db.ask(store::control::enqueue_job(&db.store, kind, &input))?;
             ctx.out.value(&json!({"job_id": started.run, "created": started.created}), |_| {
                 println!("job {}{}", started.run, if started.created { "" } else { " (was queued already)" });
@@ -144,6 +150,13 @@ pub fn job(ctx: &Context<'_>, verb: &JobVerb) -> Result<u8, Fail> {
             Ok(0)
         }
     })
+}
+
+fn job_input(kind: &str, args: &str) -> Result<Value, Fail> {
+    let input: Value = serde_json::from_str(args)
+        .map_err(|e| Fail::new(code::USAGE, format!("--args `{args}` is not a JSON object: {e}")))?;
+    let checked = spec::jobs::kind(kind).and_then(|kind| kind.check(&input));
+    checked.map(|_| input).map_err(|e| Fail::new(code::USAGE, e.to_string()))
 }
 
 fn parse_params(params: &[String]) -> Result<Map<String, Value>, Fail> {
@@ -175,9 +188,9 @@ fn show(db: &Database, run: &str) -> Result<Value, Fail> {
 
 /// Waits until the run has ended. Without a supervisor here, a worker is started for as long, and started again if it
 /// is killed.
-fn wait_for(ctx: &Context<'_>, db: &Database, run: &str) -> Result<Value, Fail> {
-    let stop = Stop::listen()?;
-    let own_worker = crate::demo::running(&ctx.home).is_none();
+fn wait_for(ctx: &Context<'_>, db: &Database, run: &str, stop: &Stop) -> Result<Value, Fail> {
+    // Only a supervisor with a page has a worker beside it.
+    let own_worker = crate::demo::running(&ctx.home).is_none_or(|up| up["dashboard"].is_null());
     let mut worker: Option<Process> = None;
     loop {
         if own_worker && worker.as_mut().is_none_or(|w| w.ended().is_some()) {
@@ -187,12 +200,12 @@ fn wait_for(ctx: &Context<'_>, db: &Database, run: &str) -> Result<Value, Fail> 
                 }
                 ctx.out.note("the worker was killed; starting another one");
             }
-            worker = Some(start_worker(ctx, &stop)?);
+            worker = Some(start_worker(ctx, stop)?);
         }
         let shown = show(db, run)?;
         if matches!(shown["state"].as_str(), Some("done" | "failed" | "dead" | "cancelled")) {
             if let Some(mut worker) = worker {
-                worker.stop(Duration::from_secs(30));
+                worker.stop(WORKER_STOPPING);
             }
             return Ok(shown);
         }

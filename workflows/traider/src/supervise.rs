@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+/// How long a worker may take to stop: its steps have their grace, then it hands them back.
+pub const WORKER_STOPPING: Duration = Duration::from_secs(35);
+
 /// True while a process with this pid exists.
 pub fn alive(pid: i32) -> bool {
     pid > 0 && kill(Pid::from_raw(pid), None).is_ok()

@@ -64,7 +64,8 @@ pub fn positions(ctx: &Context<'_>, choice: &RunChoice) -> Result<u8, Fail> {
         for fill in array(&facts["fills"]).iter().filter(|f| f["symbol"] == symbol.as_str()) {
             held.apply(fill).ok_or_else(|| Fail::plain(format!("a fill of {symbol} is out of range: {fill}")))?;
         }
-        let mark = array(&facts["marks"]).iter().find(|m| m[0] == symbol.as_str()).map_or(&Value::Null, |m| &m[1]);
+        let mark = array(&facts["marks"]).iter().find(|m| m["symbol"] == symbol.as_str());
+        let mark = mark.map_or(&Value::Null, |m| &m["price"]);
         rows.push(held.row(&symbol, instrument, mark));
     }
     ctx.out.value(&json!({"run_id": facts["run_id"], "positions": rows}), |v| {

@@ -1,9 +1,9 @@
 //! The real handlers: each job kind of `spec::jobs` joined to the code in `data` and `ledger`.
 
 use crate::Handlers;
-use settings::Home;
-use spec::{Facts, JobSpec, jobs};
-use store::{CancelToken, StepContext, StepError, StepOutcome};
+use serde_json::json;
+use spec::{JobSpec, jobs};
+use store::{StepContext, StepError, StepOutcome};
 
 /// A handler for every kind there is.
 pub fn handlers() -> Handlers {
@@ -16,24 +16,21 @@ pub fn handlers() -> Handlers {
 }
 
 /// Books the facts of every run. All of them, not the day's alone: the books are a projection of everything that is
-/// known, and telling a fact twice changes nothing.
+/// known, and telling a fact twice changes nothing. A run whose journal proves nothing is left out and named: its rows, if
+/// an earlier build booked any, stay as they are.
 async fn project_ledger(ctx: &StepContext) -> Result<StepOutcome, StepError> {
     let (home, cancel) = (ctx.home.clone(), ctx.cancel.clone());
-    let facts = tokio::task::spawn_blocking(move || all_facts(&home, &cancel))
+    let told = tokio::task::spawn_blocking(move || data::facts::of_all(&home, || cancel.is_cancelled()))
         .await
         .map_err(|e| StepError::Permanent(format!("reading the journals failed: {e}")))??;
-    ledger::project::run_with(ctx, facts).await
-}
-
-/// The facts of every run with a journal, told by replaying it.
-fn all_facts(home: &Home, cancel: &CancelToken) -> Result<Vec<Facts>, StepError> {
-    let refuse = |e: data::DataError| StepError::Permanent(store::error::chain(&e));
-    let mut all = Vec::new();
-    for run in data::runs::all(home).map_err(refuse)? {
-        cancel.check()?;
-        all.push(data::facts_from_journal(&run.dir).map_err(refuse)?);
+    for refused in &told.refused {
+        ctx.log.warn(&format!("run {} is left out of the books: {}", refused.run, refused.reason));
     }
-    Ok(all)
+    let mut outcome = ledger::project::run_with(ctx, told.facts).await?;
+    if let Some(summary) = outcome.summary.as_object_mut() {
+        summary.insert("refused".to_owned(), json!(told.refused));
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -41,16 +41,19 @@ const fn away(side: Side, price: i64, distance: i64) -> i64 {
 }
 
 impl Ladder {
-    pub(super) fn new(price: Ticks, top_qty: Lots, rng: &mut Rng) -> Self {
+    /// A full book; `last_id` is the update id it stands at.
+    pub(super) fn new(price: Ticks, top_qty: Lots, last_id: u64, rng: &mut Rng) -> Self {
         let reach = (price.get() / 100).max(100);
         let top_qty = top_qty.get().max(10);
-        let mut book = Self { bids: Half::default(), asks: Half::default(), last_id: 1000, top_qty, reach };
+        let mut book = Self { bids: Half::default(), asks: Half::default(), last_id, top_qty, reach };
         book.set(Side::Buy, price.get(), top_qty);
         book.set(Side::Sell, price.get() + 1, top_qty);
         for side in [Side::Buy, Side::Sell] {
             book.fill_up(side, LEVELS_MAX * 3 / 4, rng);
         }
+        // What makes the first book is no update.
         drop(book.take_changes());
+        book.last_id = last_id;
         book
     }
 

@@ -8,6 +8,11 @@
 //! purpose: a hidden *pressure* shows in the queues and in who takes first, and only a moment later in the price,
 //! so that order-flow imbalance has something to predict.
 //!
+//! Ids of trades and of book updates count from the start time in milliseconds. A venue never gives an id twice, and
+//! the lake relies on that: were they to start at the same number every time, a second run on the same day would name
+//! other trades by the ids of the first one and be taken for a contradiction. A market has fewer trades and fewer
+//! updates than milliseconds, so one that starts where another has ended never meets its ids.
+//!
 //! [`SyntheticMarket::step`] makes 100 ms at a time. Start reading there; `process` holds the hidden state, `ladder`
 //! the visible book.
 
@@ -55,6 +60,7 @@ pub struct SyntheticMarket {
     now_ns: u64,
     /// Update id of the newest diff sent.
     sent_id: u64,
+    /// Id of the newest trade.
     trade_id: u64,
     quoted: Option<(Level, Level)>,
 }
@@ -64,9 +70,18 @@ impl SyntheticMarket {
     pub fn new(config: MarketConfig) -> Self {
         let mut rng = Rng::new(config.seed);
         let process = Process::new(config.price);
-        let book = Ladder::new(config.price, config.top_qty, &mut rng);
-        let sent_id = book.last_id();
-        Self { now_ns: config.start_ns, rng, process, book, sent_id, trade_id: 0, quoted: None, config }
+        let start_id = config.start_ns / NS_PER_MS;
+        let book = Ladder::new(config.price, config.top_qty, start_id, &mut rng);
+        Self {
+            now_ns: config.start_ns,
+            rng,
+            process,
+            book,
+            sent_id: start_id,
+            trade_id: start_id,
+            quoted: None,
+            config,
+        }
     }
 
     /// The market's time, ns: everything before it has been made.

@@ -36,7 +36,9 @@ fn ids_are_contiguous_times_never_go_back_and_the_book_never_crosses() {
         let (snapshot, events) = run(seed, 120);
         let mut book = Book::new(1);
         book.on_snapshot(&snapshot);
-        let (mut last_ns, mut last_id, mut trade_id) = (0, snapshot.last_id, 0);
+        let (mut last_ns, mut last_id) = (0, snapshot.last_id);
+        let mut trade_id = config(seed).start_ns / 1_000_000;
+        assert_eq!(last_id, trade_id, "both count from the start, in ms");
         for (ts_ns, event) in &events {
             assert!(*ts_ns >= last_ns, "seed {seed}: {event:?} goes back in time");
             last_ns = *ts_ns;
@@ -58,6 +60,39 @@ fn ids_are_contiguous_times_never_go_back_and_the_book_never_crosses() {
                 Event::Quote(q) => assert!(q.bid.price < q.ask.price && !q.bid.qty.is_zero() && !q.ask.qty.is_zero()),
                 other => panic!("{other:?} is not market data"),
             }
+        }
+    }
+}
+
+/// Newest trade id and newest update id.
+fn newest_ids(events: &[(u64, Event)]) -> (u64, u64) {
+    events.iter().fold((0, 0), |(trade, update), (_, event)| match event {
+        Event::Trade(t) => (trade.max(t.trade_id), update),
+        Event::BookDelta(d) => (trade, update.max(d.last_id)),
+        Event::Quote(q) => (trade, update.max(q.update_id)),
+        _ => (trade, update),
+    })
+}
+
+#[test]
+fn a_market_started_where_another_ended_never_meets_its_ids() {
+    for seed in 0..5 {
+        // Long markets meet shocks; short ones end while the book still fills.
+        for seconds in [1, 2, 10, 600] {
+            let (_, events) = run(seed, seconds);
+            let (trade, update) = newest_ids(&events);
+            let start_ns = config(seed).start_ns + seconds * 1_000_000_000;
+            let mut next = SyntheticMarket::new(MarketConfig { start_ns, ..config(seed) });
+            assert!(next.snapshot().last_id > update, "seed {seed}, {seconds} s: {update} updates");
+            let mut later = Vec::new();
+            while newest_ids(&later).0 == 0 {
+                next.step(&mut later);
+            }
+            let first = later.iter().find_map(|(_, event)| match event {
+                Event::Trade(t) => Some(t.trade_id),
+                _ => None,
+            });
+            assert!(first > Some(trade), "seed {seed}, {seconds} s: {trade} trades, then {first:?}");
         }
     }
 }

@@ -119,7 +119,7 @@ async fn a_recorded_day_is_judged_sound_and_a_forged_one_is_not() {
     let (_dir, home, _) = home_with(&capture);
     ingested(&home).await;
     let day = ValidateDay { day: DAY.to_owned(), venue: Some("binance".to_owned()), symbols: Vec::new() };
-    let sound = validate::validate(&home, &day).await.unwrap();
+    let sound = validate::validate(&home, &day, || false).await.unwrap();
     assert!(sound.contradictions.is_empty(), "{:?}", sound.contradictions);
     let report = &sound.reports[0].1;
     assert_eq!(report["book"]["sequence_breaks"], 0);
@@ -127,7 +127,7 @@ async fn a_recorded_day_is_judged_sound_and_a_forged_one_is_not() {
     assert_eq!(report["candles"]["incomplete"], 1);
     let median = report["clock_offset_ms"]["median"].as_i64().unwrap();
     assert!((-1275..=-1215).contains(&median), "{median}");
-    assert_eq!(validate::validate(&home, &day).await.unwrap().outputs, sound.outputs);
+    assert_eq!(validate::validate(&home, &day, || false).await.unwrap().outputs, sound.outputs);
 
     // One trade changed, its candles left as they were.
     let lake = Lake::local(&home.lake()).unwrap();
@@ -136,7 +136,7 @@ async fn a_recorded_day_is_judged_sound_and_a_forged_one_is_not() {
     trades[500].qty += 1;
     let meta = lake::TableMeta { scales: manifest.scales, facts: manifest.facts };
     lake.publish_rows(&at, &trades, &meta, &lake::Lineage::default()).await.unwrap();
-    let forged = validate::validate(&home, &day).await.unwrap();
+    let forged = validate::validate(&home, &day, || false).await.unwrap();
     assert!(forged.contradictions[0].contains("candles are not those of the trades"), "{:?}", forged.contradictions);
 }
 
@@ -146,9 +146,9 @@ async fn features_of_the_lake_are_what_the_formulas_say() {
     let (_dir, home, _) = home_with(&capture);
     ingested(&home).await;
     let job = BuildFeatures { day: DAY.to_owned(), venue: None, symbols: vec!["BTCUSDT".to_owned()] };
-    let built = features::build(&home, &job).await.unwrap();
+    let built = features::build(&home, &job, || false).await.unwrap();
     assert_eq!((built.outputs.len(), built.outputs[0].rows), (1, 6));
-    assert_eq!(features::build(&home, &job).await.unwrap().outputs, built.outputs);
+    assert_eq!(features::build(&home, &job, || false).await.unwrap().outputs, built.outputs);
     let lake = Lake::local(&home.lake()).unwrap();
     let (_, batches) = lake.read(&partition("features_1m", "BTCUSDT")).await.unwrap();
     let column = |name: &str| batches[0].column_by_name(name).unwrap().as_any().downcast_ref::<Float64Array>().unwrap();

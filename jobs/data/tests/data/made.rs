@@ -2,7 +2,7 @@
 
 use super::config;
 use data::backtest::journal::Writer;
-use data::{ingest, replay};
+use data::{DataError, features, ingest, replay, validate};
 use domain::config::EngineConfig;
 use domain::event::{BookDelta, Channel, Level, Link, Quote, Session, Trade};
 use domain::journal::EffectsMark;
@@ -10,7 +10,8 @@ use domain::{Asset, Event, Increment, Instrument, InstrumentId, Lots, RunId, Sid
 use engine::Engine;
 use lake::{Lake, LevelRow, Partition, QuoteRow, TradeRow};
 use settings::{Home, Mode, RunManifest};
-use spec::jobs::IngestJournal;
+use spec::jobs::{BuildFeatures, IngestJournal, ValidateDay};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// 2024-08-09 00:00:00 UTC.
 const MIDNIGHT: u64 = 1_723_161_600_000_000_000;
@@ -128,6 +129,34 @@ async fn made_up_markets_never_mix_with_recorded_ones() {
     assert_eq!(trades(&home, "trades/binance/BTCUSDT/2024-08-09").await.1[0].price, 2);
     // Neither has yesterday's data of the other name.
     assert!(ingested(&home, "2024-08-08").await.outputs.is_empty());
+}
+
+#[tokio::test]
+async fn a_step_asked_to_stop_does_so_before_the_next_partition() {
+    let (_dir, home) = home();
+    let t = MIDNIGHT + 60 * SECOND;
+    journal(&home, "demo", Mode::Demo, 1, &[(t, instrument(0, "0.01")), (t, trade(0, t, 7, 1, 1))]);
+    journal(&home, "real", Mode::Capture, 2, &[(t, instrument(0, "0.01")), (t, trade(0, t, 7, 2, 2))]);
+    ingested(&home, "2024-08-09").await;
+    let lake = Lake::local(&home.lake()).unwrap();
+    let made = async |dataset: &str| -> Vec<String> {
+        let listed = lake.list().await.unwrap();
+        listed.iter().filter(|(p, _)| p.dataset() == dataset).map(|(p, _)| p.venue().to_owned()).collect()
+    };
+    // Asked before each of the two venues; the answer is yes from the second time on.
+    let asked = AtomicU32::new(0);
+    let stop = || asked.fetch_add(1, Ordering::Relaxed) > 0;
+
+    let (day, venue, symbols) = ("2024-08-09".to_owned(), None, Vec::new());
+    let job = BuildFeatures { day: day.clone(), venue: venue.clone(), symbols: symbols.clone() };
+    let ended = features::build(&home, &job, stop).await;
+    assert!(matches!(ended, Err(DataError::Cancelled)));
+    assert_eq!(made("features_1m").await, ["binance"]);
+
+    asked.store(0, Ordering::Relaxed);
+    let ended = validate::validate(&home, &ValidateDay { day, venue, symbols }, stop).await;
+    assert!(matches!(ended, Err(DataError::Cancelled)));
+    assert_eq!(made("quality").await, ["binance"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::{ReportError, sha256};
 use crate::Amount;
 use domain::{Decimal, Side};
 use lake::{CandleRow, Day, Lake, Partition, Row as _};
+use serde::Serialize;
 use spec::facts::{FillFact, OrderFact};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
@@ -18,7 +19,7 @@ use store::StoreError;
 pub struct Inputs {
     /// The day.
     pub day: Day,
-    /// Books that traded or wanted to.
+    /// Books that traded, wanted to, or held something.
     pub portfolios: Vec<PortfolioInput>,
     /// Per (venue, symbol).
     pub markets: BTreeMap<(String, String), Market>,
@@ -37,8 +38,17 @@ pub struct PortfolioInput {
     pub fills: Vec<(String, FillFact)>,
     /// Orders decided in the day, with their run.
     pub orders: Vec<(String, OrderFact)>,
-    /// Last price per symbol, if the books ended in the day.
-    pub marks: BTreeMap<String, Amount>,
+    /// Last price of the journals per symbol, unless it is of a later day.
+    pub marks: BTreeMap<String, LastPrice>,
+}
+
+/// A price and its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LastPrice {
+    /// Quote per base.
+    pub price: Amount,
+    /// Our clock when it was seen, ns.
+    pub ts_ns: i64,
 }
 
 /// What the lake knows of a symbol.
@@ -67,7 +77,7 @@ pub async fn collect(pool: &PgPool, lake_dir: &Path, day: Day) -> Result<Inputs,
     let mut inputs = Inputs { day, portfolios: Vec::new(), markets: BTreeMap::new(), read: Vec::new() };
     for name in names {
         let portfolio = portfolio(pool, name, start, last).await?;
-        inputs.read.push(Input { asset: format!("ledger/{}", portfolio.name), version: version(&portfolio) });
+        inputs.read.push(Input { asset: format!("ledger/{}", portfolio.name), version: version(&portfolio, last) });
         inputs.portfolios.push(portfolio);
     }
     let symbols: BTreeSet<(String, String)> = inputs
@@ -108,24 +118,34 @@ async fn portfolio(pool: &PgPool, name: String, start: i64, last: i64) -> Result
         .fetch_all(pool)
         .await
         .map_err(StoreError::sql("read orders"))?;
-    let marks: Vec<(String, String)> = sqlx::query_as(include_str!("../../../../sql/queries/ledger/report_marks.sql"))
-        .bind(&name)
-        .bind(last)
-        .fetch_all(pool)
-        .await
-        .map_err(StoreError::sql("read marks"))?;
+    let marks: Vec<(String, String, i64)> =
+        sqlx::query_as(include_str!("../../../../sql/queries/ledger/report_marks.sql"))
+            .bind(&name)
+            .bind(last)
+            .fetch_all(pool)
+            .await
+            .map_err(StoreError::sql("read marks"))?;
     Ok(PortfolioInput {
         name,
         runs,
         fills: fills.iter().map(fill).collect::<Result<_, _>>()?,
         orders: orders.iter().map(order).collect::<Result<_, _>>()?,
-        marks: marks.into_iter().map(|(s, p)| amount(&p).map(|p| (s, p))).collect::<Result<_, _>>()?,
+        marks: marks.iter().map(last_price).collect::<Result<_, _>>()?,
     })
 }
 
-/// Hash of what was read of a portfolio.
-fn version(portfolio: &PortfolioInput) -> String {
-    let told = (&portfolio.runs, &portfolio.fills, &portfolio.orders, &portfolio.marks);
+/// Hash of what the day knows of a portfolio. What becomes of an order later is left out, so that the report of a day
+/// that is over stays the same while the run goes on; what was filled in the day stands in the fills.
+fn version(portfolio: &PortfolioInput, last: i64) -> String {
+    let as_of_the_day = |(run, order): &(String, OrderFact)| {
+        let later = i64::try_from(order.updated_ns).is_ok_and(|ts| ts > last);
+        let (state, reason) = if later { ("live", "") } else { (&*order.state, &*order.reason) };
+        let (state, reason) = (state.to_owned(), reason.to_owned());
+        let seen = OrderFact { state, reason, filled: Decimal::ZERO, updated_seq: 0, updated_ns: 0, ..order.clone() };
+        (run.clone(), seen)
+    };
+    let orders: Vec<_> = portfolio.orders.iter().map(as_of_the_day).collect();
+    let told = (&portfolio.runs, &portfolio.fills, orders, &portfolio.marks);
     sha256(&serde_json::to_vec(&told).expect("facts are always JSON"))
 }
 
@@ -189,6 +209,10 @@ fn bad(what: &'static str, text: &str) -> ReportError {
 
 fn amount(text: &str) -> Result<Amount, ReportError> {
     Amount::parse(text).map_err(|_| bad("number", text))
+}
+
+fn last_price((symbol, price, ts_ns): &(String, String, i64)) -> Result<(String, LastPrice), ReportError> {
+    Ok((symbol.clone(), LastPrice { price: amount(price)?, ts_ns: *ts_ns }))
 }
 
 fn decimal(row: &PgRow, name: &str) -> Result<Decimal, ReportError> {

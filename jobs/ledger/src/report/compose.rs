@@ -94,7 +94,8 @@ fn part(inputs: &Inputs, portfolio: &PortfolioInput) -> Result<Part, LedgerError
     })
 }
 
-/// The journal's last price if the books ended in the day, else the lake's last minute, else the last fill.
+/// The journal's last price if it is not of a later day, else the lake's last minute, else the last fill. The price a
+/// day starts with is found the same way as the one the day before ended with, so that days sum to the whole.
 fn marks(inputs: &Inputs, portfolio: &PortfolioInput, venue: &str, symbol: &str) -> Marks {
     let market = inputs.markets.get(&(venue.to_owned(), symbol.to_owned()));
     let start_ns = inputs.day.start_ns();
@@ -104,14 +105,16 @@ fn marks(inputs: &Inputs, portfolio: &PortfolioInput, venue: &str, symbol: &str)
         mine.max_by_key(|f| (fill_time(f), f.seq)).and_then(|f| Amount::from_decimal(f.price).ok())
     };
     let close = market.and_then(|m| m.closes.last().map(|(_, close)| *close));
-    let (end, source) = if let Some(mark) = portfolio.marks.get(symbol) {
-        (Some(*mark), "last price in the journal")
+    let mark = portfolio.marks.get(symbol);
+    let (end, source) = if let Some(mark) = mark {
+        (Some(mark.price), "last price in the journal")
     } else if close.is_some() {
         (close, "last minute of the day")
     } else {
         (last_fill(None), "last fill")
     };
-    let start = market.and_then(|m| m.close_before).or_else(|| last_fill(Some(start_ns)));
+    let start = mark.filter(|mark| mark.ts_ns < start_ns).map(|mark| mark.price);
+    let start = start.or_else(|| market.and_then(|m| m.close_before)).or_else(|| last_fill(Some(start_ns)));
     Marks { start, end, source: source.to_owned() }
 }
 
@@ -232,7 +235,18 @@ fn percent(part: usize, whole: usize) -> Option<String> {
     })
 }
 
+/// What the validation says of every market that somebody dealt with in the day or that the lake has the day of. A
+/// position that was merely held needs no data.
 fn quality(inputs: &Inputs) -> Vec<Quality> {
+    let dealt = |venue: &str, symbol: &str| {
+        inputs.portfolios.iter().any(|p| {
+            p.fills.iter().any(|(_, f)| in_day(f, inputs.day) && f.venue == venue && f.symbol == symbol)
+                || p.orders.iter().any(|(_, o)| o.venue == venue && o.symbol == symbol)
+        })
+    };
+    let counts = |((venue, symbol), market): &(&(String, String), &Market)| {
+        market.quality.is_some() || !market.closes.is_empty() || dealt(venue, symbol)
+    };
     let line = |((venue, symbol), market): (&(String, String), &Market)| {
         let value = market.quality.as_ref();
         let (state, findings) = match value {
@@ -241,7 +255,7 @@ fn quality(inputs: &Inputs) -> Vec<Quality> {
         };
         Quality { venue: venue.clone(), symbol: symbol.clone(), state, findings }
     };
-    inputs.markets.iter().map(line).collect()
+    inputs.markets.iter().filter(counts).map(line).collect()
 }
 
 /// What the validation found: contradictions make the data wrong, gaps make them incomplete. Its artefact belongs to

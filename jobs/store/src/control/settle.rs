@@ -74,7 +74,7 @@ pub(super) async fn after(
 ) -> Result<(), StoreError> {
     let children = count_down(tx, run, step, done).await?;
     decide(tx, run, children, cancel_requested).await?;
-    end_run(tx, run).await
+    end_run(tx, run).await.map(drop)
 }
 
 async fn count_down(tx: &mut PgConnection, run: &str, step: &str, done: bool) -> Result<Vec<Counted>, StoreError> {
@@ -87,15 +87,16 @@ async fn count_down(tx: &mut PgConnection, run: &str, step: &str, done: bool) ->
         .map_err(StoreError::sql("count down a step's children"))
 }
 
-/// Ends the run if none of its steps has anything left to do. A failed run leaves an alert in the outbox.
-pub(super) async fn end_run(tx: &mut PgConnection, run: &str) -> Result<(), StoreError> {
+/// Ends the run if none of its steps has anything left to do; true when it did. A failed run leaves an alert in the
+/// outbox.
+pub(super) async fn end_run(tx: &mut PgConnection, run: &str) -> Result<bool, StoreError> {
     let ended: Option<(String, Option<String>)> =
         sqlx::query_as(include_str!("../../../../sql/queries/run/end_if_over.sql"))
             .bind(run)
             .fetch_optional(&mut *tx)
             .await
             .map_err(StoreError::sql("end a run"))?;
-    let Some((state, errors)) = ended else { return Ok(()) };
+    let Some((state, errors)) = ended else { return Ok(false) };
     if state == "failed" {
         // One alert per end of the run: a retry that fails again alerts again.
         let key = format!("run-failed/{run}/{}", ulid::Ulid::generate());
@@ -107,5 +108,5 @@ pub(super) async fn end_run(tx: &mut PgConnection, run: &str) -> Result<(), Stor
             .await
             .map_err(StoreError::sql("write an alert"))?;
     }
-    Ok(())
+    Ok(true)
 }

@@ -189,5 +189,7 @@ async fn insert_steps(tx: &mut PgConnection, run: &str, steps: &[StepPlan]) -> R
         needs_failed: 0,
         when_needs: s.when.name().to_owned(),
     });
-    settle::decide(tx, run, roots.collect(), false).await
+    settle::decide(tx, run, roots.collect(), false).await?;
+    // A run whose steps are all skipped is over before it began.
+    settle::end_run(tx, run).await.map(drop)
 }

@@ -55,8 +55,9 @@ pub async fn retry(store: &Store, run: &str, failed_only: bool) -> Result<usize,
         .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::sql("reset a run's steps"))?;
+    let nothing = || StoreError::Conflict { what: format!("no step of run {run} is left to do; nothing to retry") };
     if again.is_empty() {
-        return Err(StoreError::Conflict { what: format!("every step of run {run} is done; nothing to retry") });
+        return Err(nothing());
     }
     sqlx::query(include_str!("../../../../sql/queries/run/reopen.sql"))
         .bind(run)
@@ -71,6 +72,10 @@ pub async fn retry(store: &Store, run: &str, failed_only: bool) -> Result<usize,
         .await
         .map_err(StoreError::sql("count a run's needs"))?;
     settle::decide(&mut tx, run, counted, false).await?;
+    // Every step was skipped once more, as a clean-up is after a success: the run stays as it was.
+    if settle::end_run(&mut tx, run).await? {
+        return Err(nothing());
+    }
     tx.commit().await.map_err(StoreError::sql("retry a run"))?;
     Ok(again.len())
 }

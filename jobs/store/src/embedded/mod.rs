@@ -1,5 +1,5 @@
-//! A private Postgres cluster for one home: made on first use, reached over a Unix socket only, stopped by whoever
-//! started it.
+//! A private Postgres cluster for one home: made on first use, reached over a Unix socket only, stopped by its last
+//! user. Every process that uses it holds a shared lock on `pg/users`; the kernel gives up the lock of a killed one.
 //!
 //! Where it lives. An ordinary user's cluster is `home/pg/data`, run by that user. Postgres refuses to run as root, so
 //! root hands it to the owner of an existing cluster, else to the user `postgres`; if that user cannot enter the home
@@ -45,11 +45,14 @@ impl Durability {
     }
 }
 
-/// The running cluster of one home.
+/// The running cluster of one home. While the value lives the server is in use; the last user to drop its value, or to
+/// [`Cluster::leave`], stops the server.
 #[derive(Debug)]
 pub struct Cluster {
-    /// True when this process started it, and so should stop it.
+    /// True when this call started it.
     pub started_by_us: bool,
+    /// Our share of `pg/users`; `None` for a mere onlooker ([`Cluster::attach`]).
+    share: Option<File>,
     site: Site,
     programs: Programs,
     watcher: Mutex<Option<Child>>,
@@ -81,10 +84,13 @@ impl Cluster {
         if started_by_us {
             running::start(&site, &programs, durability)?;
         }
-        Ok(Cluster { started_by_us, site, programs, watcher: Mutex::default() })
+        // Nobody can hold the other kind of lock now: that is taken only under the lock we hold.
+        let share = users(&site)?;
+        share.lock_shared().map_err(|e| site.error(format!("cannot lock pg/users: {e}")))?;
+        Ok(Cluster { started_by_us, share: Some(share), site, programs, watcher: Mutex::default() })
     }
 
-    /// Attaches to the home's cluster if it is running; never starts one.
+    /// Looks at the home's cluster if it is running; never starts one, and does not keep it running.
     ///
     /// # Errors
     /// See [`Cluster::ensure`].
@@ -95,7 +101,29 @@ impl Cluster {
             return Ok(None);
         }
         let programs = Programs::find(made_by(&site)?)?;
-        Ok(running::is_up(&site, &programs)?.then_some(Cluster { started_by_us: false, site, programs, watcher: Mutex::default() }))
+        let up = running::is_up(&site, &programs)?;
+        let onlooker = || Cluster { started_by_us: false, share: None, site, programs, watcher: Mutex::default() };
+        Ok(up.then(onlooker))
+    }
+
+    /// Ends our use of the cluster. The last user stops the server and waits until it is down.
+    ///
+    /// # Errors
+    /// When it does not stop within a minute.
+    pub fn leave(mut self) -> Result<(), StoreError> {
+        self.leave_now()
+    }
+
+    fn leave_now(&mut self) -> Result<(), StoreError> {
+        self.end_watch();
+        let Some(share) = self.share.take() else { return Ok(()) };
+        let _lock = lock(&self.site)?;
+        drop(share);
+        match users(&self.site)?.try_lock() {
+            Ok(()) => running::stop(&self.site, &self.programs),
+            Err(TryLockError::WouldBlock) => Ok(()),
+            Err(TryLockError::Error(e)) => Err(self.site.error(format!("cannot lock pg/users: {e}"))),
+        }
     }
 
     /// Stops the server, whoever started it: open transactions are rolled back, what was committed is on disk.
@@ -129,8 +157,8 @@ impl Cluster {
         self.site.socket().to_path_buf()
     }
 
-    /// Stops the server should the process `pid` be killed. The watch ends with this value, so that a process that ends
-    /// in order decides for itself.
+    /// Stops the server should the process `pid` be killed. The watch ends with this value. For tests, which leave no
+    /// next user behind who would stop it.
     ///
     /// # Errors
     /// When the watcher cannot be started.
@@ -152,8 +180,17 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.end_watch();
+        if let Err(error) = self.leave_now() {
+            tracing::warn!(%error, "the private database was not stopped");
+        }
     }
+}
+
+/// The file whose shared lock every user holds.
+fn users(site: &Site) -> Result<File, StoreError> {
+    let path = site.base().join("users");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    opened.map_err(|e| site.error(format!("cannot open {}: {e}", path.display())))
 }
 
 /// Folder of the Postgres programs that would be used for `home`. Starts nothing.

@@ -4,7 +4,8 @@ use crate::StoreError;
 use nix::unistd::{Gid, Uid, User};
 use settings::Home;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,7 +24,7 @@ impl Site {
         let inside = Site { base: home.pg(), socket: home.pg_socket(), user: None };
         inside.folder(&inside.base, 0o755)?;
         let site = if Uid::effective().is_root() { stepped_down(home, inside)? } else { inside };
-        site.folder(&site.socket, 0o700)?;
+        site.private_folder(&site.socket)?;
         site.give(&site.socket)?;
         Ok(site)
     }
@@ -70,10 +71,38 @@ impl Site {
             .map_err(|e| self.error(format!("cannot make {}: {e}; is the disk full or read-only?", path.display())))
     }
 
-    /// Hands a file or folder to the cluster's user.
+    /// Makes the folder that only the cluster's user may enter, if it is not there. Whoever can enter it has the
+    /// database, and in `/tmp` anybody can make it before us: what was found must be ours.
+    fn private_folder(&self, path: &Path) -> Result<(), StoreError> {
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+                return Err(self.error(format!("cannot make {}: {e}; is the disk full or read-only?", path.display())));
+            }
+            _ => {}
+        }
+        let found = fs::symlink_metadata(path)
+            .map_err(|e| self.error(format!("cannot look at {}: {e}", path.display())))?;
+        let (owner, mode) = (found.uid(), found.permissions().mode() & 0o777);
+        let ours = [Some(Uid::from_raw(0)), Some(Uid::effective()), self.user.map(|(uid, _)| uid)];
+        let wrong = if !found.is_dir() {
+            "is not a folder".to_owned()
+        } else if !ours.contains(&Some(Uid::from_raw(owner))) {
+            format!("belongs to uid {owner}")
+        } else if mode & 0o077 != 0 {
+            format!("is open to other users (mode {mode:o})")
+        } else {
+            return Ok(());
+        };
+        Err(self.error(format!(
+            "{}, where the server's socket goes, {wrong}; see who made it, remove it, and try again",
+            path.display()
+        )))
+    }
+
+    /// Hands a file or folder, never what a link points at, to the cluster's user.
     pub(super) fn give(&self, path: &Path) -> Result<(), StoreError> {
         let Some((uid, gid)) = self.user else { return Ok(()) };
-        nix::unistd::chown(path, Some(uid), Some(gid))
+        lchown(path, Some(uid.as_raw()), Some(gid.as_raw()))
             .map_err(|e| self.error(format!("cannot hand {} to uid {uid}: {e}", path.display())))
     }
 }
@@ -115,6 +144,85 @@ fn enterable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn site(dir: &Path, user: Option<u32>) -> Site {
+        let user = user.map(|id| (Uid::from_raw(id), Gid::from_raw(id)));
+        Site { base: dir.to_path_buf(), socket: dir.join("socket"), user }
+    }
+
+    fn refused(site: &Site) -> String {
+        site.private_folder(&site.socket).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_folder_of_the_socket_is_private_and_taken_only_when_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = site(dir.path(), None);
+        site.private_folder(&site.socket).unwrap();
+        assert_eq!(fs::metadata(&site.socket).unwrap().permissions().mode() & 0o777, 0o700);
+        site.private_folder(&site.socket).unwrap();
+        for mode in [0o755, 0o710, 0o701, 0o777] {
+            fs::set_permissions(&site.socket, fs::Permissions::from_mode(mode)).unwrap();
+            let error = refused(&site);
+            assert!(error.contains(&format!("{mode:o}")) && error.contains("remove it"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_link_or_a_file_in_place_of_the_sockets_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = site(dir.path(), None);
+        let elsewhere = dir.path().join("elsewhere");
+        fs::DirBuilder::new().mode(0o700).create(&elsewhere).unwrap();
+        symlink(&elsewhere, &site.socket).unwrap();
+        let error = refused(&site);
+        assert!(error.contains("is not a folder"), "{error}");
+        fs::remove_file(&site.socket).unwrap();
+        fs::write(&site.socket, "").unwrap();
+        assert!(refused(&site).contains("is not a folder"));
+    }
+
+    #[test]
+    fn a_deep_homes_socket_folder_planted_in_tmp_stops_the_start() {
+        let dir = tempfile::Builder::new().prefix("traider-").tempdir_in("/tmp").unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let home = Home::locate(Some(&dir.path().join("deep".repeat(30))));
+        let (socket, elsewhere) = (home.pg_socket(), dir.path().join("elsewhere"));
+        assert!(socket.starts_with("/tmp") && !socket.starts_with(dir.path()));
+        fs::DirBuilder::new().mode(0o700).create(&elsewhere).unwrap();
+        symlink(&elsewhere, &socket).unwrap();
+        let planted = Site::of(&home);
+        let owner = fs::metadata(&elsewhere).unwrap().uid();
+        fs::remove_file(&socket).unwrap();
+        let error = planted.unwrap_err().to_string();
+        assert!(error.contains("is not a folder"), "{error}");
+        assert_eq!(owner, Uid::effective().as_raw(), "what the link points at was not given away");
+        Site::of(&home).unwrap();
+        fs::remove_dir(&socket).unwrap();
+    }
+
+    #[test]
+    fn only_the_owners_that_can_be_are_trusted_and_links_are_not_followed() {
+        if !Uid::effective().is_root() {
+            println!("skipped: only_the_owners_that_can_be_are_trusted_and_links_are_not_followed: needs root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let to_other = site(dir.path(), Some(12_345));
+        to_other.private_folder(&to_other.socket).unwrap();
+        to_other.give(&to_other.socket).unwrap();
+        to_other.private_folder(&to_other.socket).unwrap();
+        let error = refused(&site(dir.path(), Some(12_346)));
+        assert!(error.contains("belongs to uid 12345"), "{error}");
+
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        to_other.give(&link).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().uid(), 0);
+        assert_eq!(fs::symlink_metadata(&link).unwrap().uid(), 12_345);
+    }
 
     #[test]
     fn a_folder_below_a_private_one_cannot_be_entered() {

@@ -2,7 +2,7 @@
 
 use crate::{Case, LEASE, Row, plan, step, written};
 use spec::plan::Backoff;
-use spec::{Retry, When};
+use spec::{Retry, StepPlan, When};
 use std::time::Duration;
 use store::control::{self, Beat, Failed, WorkerId};
 use store::{StepError, StepOutcome, StoreError};
@@ -175,4 +175,18 @@ pub async fn retry_runs_only_what_is_not_done_under_the_same_id(case: &Case) {
     assert!(nothing.to_string().contains("nothing to retry"), "{nothing}");
     assert_eq!(control::retry(&case.store, &run, false).await.unwrap(), 3);
     assert_eq!(case.states(&run).await, "ready waiting waiting");
+}
+
+pub async fn a_run_of_which_every_step_is_skipped_is_over(case: &Case) {
+    let on_failure = |name, needs: &[&str]| StepPlan { when: When::Failure, ..step(name, needs) };
+    let never = case.start(&plan("all-skipped", vec![on_failure("a", &[]), step("b", &["a"])])).await;
+    assert_eq!(case.states(&never).await, "skipped skipped");
+    assert_eq!(case.show(&never).await.run.state, "done");
+
+    let run = case.start(&plan("skipped-again", vec![step("a", &[]), on_failure("clean-up", &["a"])])).await;
+    case.done(&run, "a").await;
+    assert_eq!((case.states(&run).await, case.show(&run).await.run.state), ("done skipped".into(), "done".into()));
+    let nothing = control::retry(&case.store, &run, true).await.unwrap_err();
+    assert!(nothing.to_string().contains("nothing to retry"), "{nothing}");
+    assert_eq!((case.states(&run).await, case.show(&run).await.run.state), ("done skipped".into(), "done".into()));
 }

@@ -41,6 +41,7 @@ fn store_suite() {
         failure::cancel_stops_what_waits_and_tells_what_runs(&case).await;
         failure::a_failure_skips_what_needs_it_and_runs_what_waits_for_it(&case).await;
         failure::retry_runs_only_what_is_not_done_under_the_same_id(&case).await;
+        failure::a_run_of_which_every_step_is_skipped_is_over(&case).await;
         lifecycle::starting_the_same_partition_twice_gives_one_run(&case).await;
         failure::a_lost_task_is_pushed_again(&case).await;
         lifecycle::a_job_by_itself_is_a_run_and_equal_jobs_are_one(&case).await;
@@ -48,6 +49,7 @@ fn store_suite() {
         lifecycle::logs_keep_their_order(&case).await;
         store.close().await;
     });
+    server::the_last_user_stops_the_server();
     server::restarting_the_server_keeps_what_was_committed(&home, &runtime);
     drop(runtime);
     let socket = home.cluster().socket();

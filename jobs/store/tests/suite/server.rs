@@ -24,6 +24,23 @@ pub async fn a_second_starter_attaches_and_leaves_the_server_alone(home: &TestHo
     assert!(Cluster::attach(&home).unwrap().is_some());
 }
 
+pub fn the_last_user_stops_the_server() {
+    let dir = tempfile::Builder::new().prefix("traider-").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    let own = settings::Home::locate(Some(dir.path()));
+    let first = Cluster::ensure(&own).unwrap();
+    let second = Cluster::ensure(&own).unwrap();
+    assert!(first.started_by_us && !second.started_by_us);
+    // The one who started it goes first; the other still needs it.
+    first.leave().unwrap();
+    assert!(Cluster::attach(&own).unwrap().is_some());
+    // An onlooker that comes and goes stops nothing.
+    drop(Cluster::attach(&own).unwrap());
+    assert!(Cluster::attach(&own).unwrap().is_some());
+    drop(second);
+    assert!(Cluster::attach(&own).unwrap().is_none());
+}
+
 pub fn restarting_the_server_keeps_what_was_committed(home: &TestHome, runtime: &tokio::runtime::Runtime) {
     home.cluster().stop().unwrap();
     assert!(Cluster::attach(&home.home).unwrap().is_none());
