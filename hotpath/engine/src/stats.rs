@@ -17,7 +17,7 @@ pub struct Stats {
     pub signals: u64,
     /// Bars closed, all lengths.
     pub bars: u64,
-    /// Trades that came after their bar was closed, all lengths; they are in no bar.
+    /// Trades that came after their bar was closed (all lengths) or claim to be of the future; they are in no bar.
     pub trades_late: u64,
     /// Events that name an instrument nobody announced.
     pub unknown_instruments: u64,

@@ -3,7 +3,7 @@
 //! `{"command":"resume","reason":".."}`, `{"command":"cancel_all"}`, `{"command":"stop"}`.
 
 use crate::board::Board;
-use crate::clock::wall_ns;
+use crate::clock::stamp_ns;
 use crate::error::DaemonError;
 use crate::inbox::Waker;
 use crate::telemetry::{Telemetry, get};
@@ -202,7 +202,7 @@ impl Control {
             "run_id": self.run_id,
             "mode": self.mode,
             "pid": std::process::id(),
-            "now_ns": wall_ns(),
+            "now_ns": stamp_ns(),
             "uptime_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "links": {
                 "market": t.market_up.load(Ordering::Relaxed),

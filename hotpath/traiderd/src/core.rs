@@ -3,13 +3,14 @@
 
 use crate::clock::{Clock, ClockKind};
 use crate::gateway::Gateway;
+use crate::halt::HaltFile;
 use crate::journal::{Sealed, WriteError, Writer};
 use crate::narrator::Narrator;
 use crate::recover::mark;
 use crate::telemetry::Telemetry;
-use domain::event::{Channel, Link, Session, note};
+use domain::event::{Channel, Link, Note, OperatorCommand, Session, note};
 use domain::{Event, Instrument, InstrumentId, Venue};
-use engine::{Effect, Engine, View};
+use engine::{AuditRecord, Effect, Engine, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -25,6 +26,7 @@ pub struct Core {
     snapshots: SyncSender<InstrumentId>,
     telemetry: Arc<Telemetry>,
     narrator: Narrator,
+    halts: HaltFile,
     effects: Vec<Effect>,
     /// Effects that go out, in order.
     outward: Vec<Effect>,
@@ -43,12 +45,14 @@ pub struct Outlets {
     pub telemetry: Arc<Telemetry>,
     /// The log.
     pub narrator: Narrator,
+    /// Where a halt outlasts the run.
+    pub halts: HaltFile,
 }
 
 impl Core {
     /// A core in the state of `engine`, writing to `writer`.
     pub fn new(engine: Engine, writer: Writer, clock: Clock, out: Outlets) -> Core {
-        let Outlets { gateway, snapshots, telemetry, narrator } = out;
+        let Outlets { gateway, snapshots, telemetry, narrator, halts } = out;
         let (effects, outward) = (Vec::with_capacity(64), Vec::with_capacity(64));
         Core {
             engine,
@@ -58,19 +62,29 @@ impl Core {
             snapshots,
             telemetry,
             narrator,
+            halts,
             effects,
             outward,
             local: VecDeque::new(),
         }
     }
 
-    /// Begins a session: who we are, the rules in force, and that no connection is up yet.
+    /// Begins a session: who we are, whether the home is halted, the rules in force, and that no connection is up yet.
+    /// No time passes before it: what an earlier session knew must wake nobody.
     ///
     /// # Errors
     /// [`WriteError`], as all that writes the journal.
     pub fn begin(&mut self, now_ns: u64, session: Session, rules: Vec<Instrument>) -> Result<(), WriteError> {
-        self.advance(now_ns)?;
+        let now_ns = self.clock.target(now_ns, Some(now_ns));
+        self.clock.skip(now_ns);
+        let safety = self.engine.view().safety;
+        let reason = safety.reason.as_deref().unwrap_or("halted").trim_start_matches("entries are halted: ");
+        let known: Option<Note> = safety.halted.then(|| note(reason));
+        self.halts.agree(known, now_ns).map_err(|e| self.halt_lost(e))?;
         self.apply(now_ns, &Event::Session(session))?;
+        if let Some(reason) = self.halts.to_tell(known.is_some()) {
+            self.apply(now_ns, &Event::Operator(OperatorCommand::Halt { reason }))?;
+        }
         for instrument in rules {
             self.apply(now_ns, &Event::Instrument(instrument))?;
         }
@@ -96,7 +110,7 @@ impl Core {
     /// # Errors
     /// [`WriteError`].
     pub fn pass(&mut self, now_ns: u64) -> Result<(), WriteError> {
-        self.advance(now_ns)?;
+        self.advance(self.clock.target(now_ns, Some(now_ns)))?;
         self.settle()
     }
 
@@ -125,7 +139,11 @@ impl Core {
         if let Some(mark) = mark(&self.engine, seq, &self.effects) {
             self.writer.effects(ts_ns, &mark);
         }
+        let mut halt = None;
         for effect in self.effects.drain(..) {
+            if let Effect::Audit(AuditRecord::Halt { halted, reason }) = &effect {
+                halt = Some((*halted, *reason));
+            }
             match effect {
                 Effect::Audit(record) => self.narrator.tell(record),
                 Effect::Send(_) | Effect::Cancel { .. } | Effect::Query { .. } | Effect::RequestSnapshot { .. } => {
@@ -133,7 +151,15 @@ impl Core {
                 }
             }
         }
+        if let Some((halted, reason)) = halt {
+            self.flush()?;
+            self.halts.set(halted, reason, ts_ns).map_err(|e| self.halt_lost(e))?;
+        }
         if self.outward.is_empty() { Ok(()) } else { self.hand_out() }
+    }
+
+    fn halt_lost(&self, source: std::io::Error) -> WriteError {
+        WriteError::Halt { path: self.halts.path().to_owned(), source }
     }
 
     fn hand_out(&mut self) -> Result<(), WriteError> {

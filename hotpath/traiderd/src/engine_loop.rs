@@ -2,11 +2,12 @@
 //! News of orders goes first, then snapshots, then the market.
 
 use crate::board::Board;
-use crate::clock::{ClockKind, TICK_NS, wall_ns};
+use crate::clock::{ClockKind, TICK_NS, stamp_ns};
 use crate::control::Order;
 use crate::core::Core;
+use crate::error::DaemonError;
 use crate::inbox::{Body, Item, Waker};
-use crate::journal::WriteError;
+use crate::watch::Watch;
 use domain::event::{Channel, Link, OperatorCommand, Session};
 use domain::{Event, Instrument, Venue};
 use rtrb::Consumer;
@@ -27,6 +28,9 @@ const END_BY_SIGNAL: Patience = Patience { cancel_after: Duration::ZERO, most: D
 const HOLD_MAX: Duration = Duration::from_secs(1);
 /// Pause between two looks while it does.
 const HOLD_PAUSE: Duration = Duration::from_millis(1);
+
+/// A market item that waited longer than this for the engine is not news any more, wall time, ns.
+const BACKLOG_NS_MAX: u64 = 1_000_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Patience {
@@ -60,6 +64,8 @@ pub struct Inputs {
     pub orphaned: fn(Option<u32>) -> bool,
     /// Who that is.
     pub parent: Option<u32>,
+    /// Tells when a thread the session needs has ended.
+    pub watch: Watch,
 }
 
 /// The loop.
@@ -77,6 +83,8 @@ pub struct EngineLoop {
     upkeep: Instant,
     /// Since when the market is held back for an answer.
     holding: Option<Instant>,
+    /// The market waits in its ring for too long, and the books were told.
+    behind: bool,
 }
 
 #[derive(Debug)]
@@ -92,23 +100,34 @@ impl EngineLoop {
     pub fn new(core: Core, inputs: Inputs, waker: Arc<Waker>, board: Arc<Board>, opening: Opening) -> EngineLoop {
         let opening = Some(opening);
         let upkeep = Instant::now();
-        EngineLoop { core, inputs, waker, board, opening, held: Vec::new(), ending: None, upkeep, holding: None }
+        EngineLoop {
+            core,
+            inputs,
+            waker,
+            board,
+            opening,
+            held: Vec::new(),
+            ending: None,
+            upkeep,
+            holding: None,
+            behind: false,
+        }
     }
 
     /// Runs until the end and gives the core back with the reason.
     ///
     /// # Errors
-    /// [`WriteError`] when the journal fails; nothing more may be decided then.
-    pub fn run(mut self) -> Result<(Core, String), WriteError> {
+    /// [`DaemonError`] when the journal fails or a thread has died; nothing more may be decided then.
+    pub fn run(mut self) -> Result<(Core, String), DaemonError> {
         let reason = self.turn_until_end()?;
         Ok((self.core, reason))
     }
 
-    fn turn_until_end(&mut self) -> Result<String, WriteError> {
+    fn turn_until_end(&mut self) -> Result<String, DaemonError> {
         // Without a source's time to wait for, or with the time of an earlier session, the session begins at once.
         if self.core.clock_kind() == ClockKind::Wall || self.core.now_ns() > 0 {
             let now_ns = match self.core.clock_kind() {
-                ClockKind::Wall => wall_ns().max(self.core.now_ns()),
+                ClockKind::Wall => stamp_ns(),
                 ClockKind::Source => self.core.now_ns(),
             };
             self.begin(now_ns)?;
@@ -135,14 +154,17 @@ impl EngineLoop {
     }
 
     /// Takes a batch of everything; true when there was something.
-    fn drain(&mut self) -> Result<bool, WriteError> {
+    fn drain(&mut self) -> Result<bool, DaemonError> {
         let mut busy = false;
         for _ in 0..BATCH {
             let item = match self.inputs.orders.pop().or_else(|_| self.inputs.snapshots.pop()) {
                 Ok(item) => item,
                 Err(_) if self.holds_market() => break,
                 Err(_) => match self.inputs.market.as_mut().and_then(|m| m.pop().ok()) {
-                    Some(item) => item,
+                    Some(item) => {
+                        self.watch_backlog(stamp_ns(), &item)?;
+                        item
+                    }
                     None => break,
                 },
             };
@@ -169,7 +191,7 @@ impl EngineLoop {
         self.holding.get_or_insert_with(Instant::now).elapsed() < HOLD_MAX
     }
 
-    fn take(&mut self, item: Item) -> Result<(), WriteError> {
+    fn take(&mut self, item: Item) -> Result<(), DaemonError> {
         if self.opening.is_some() {
             // A replayed source has not told its time yet: hold on to what comes before it does.
             let Some(source_ns) = item.source_ns else {
@@ -185,28 +207,49 @@ impl EngineLoop {
             }
         }
         match &item.body {
-            Body::Event(event) => self.core.feed(item.wall_ns, item.source_ns, event),
+            Body::Event(event) => Ok(self.core.feed(item.wall_ns, item.source_ns, event)?),
             Body::SourceEnded(reason) => self.end(reason, END_OF_SOURCE),
         }
     }
 
-    fn begin(&mut self, now_ns: u64) -> Result<(), WriteError> {
+    /// Ages of books count from when the engine sees a change, so what waited in the ring looks fresh. When it waited
+    /// for too long, the books start over, once, and nothing new is risked before they have caught up.
+    fn watch_backlog(&mut self, now_ns: u64, item: &Item) -> Result<(), DaemonError> {
+        if self.core.clock_kind() == ClockKind::Source || matches!(item.body, Body::Event(Event::Link(_))) {
+            return Ok(());
+        }
+        let waited = now_ns.saturating_sub(item.wall_ns) > BACKLOG_NS_MAX;
+        if waited && !self.behind {
+            tracing::warn!("market data waits for more than 1 s; the books start over");
+            for up in [false, true] {
+                let link = Link { venue: Venue::Binance, channel: Channel::Market, up };
+                self.core.feed(item.wall_ns, None, &Event::Link(link))?;
+            }
+        }
+        self.behind = waited;
+        Ok(())
+    }
+
+    fn begin(&mut self, now_ns: u64) -> Result<(), DaemonError> {
         match self.opening.take() {
-            Some(Opening { session, rules }) => self.core.begin(now_ns, session, rules),
+            Some(Opening { session, rules }) => Ok(self.core.begin(now_ns, session, rules)?),
             None => Ok(()),
         }
     }
 
-    fn operate(&mut self, command: OperatorCommand) -> Result<(), WriteError> {
+    fn operate(&mut self, command: OperatorCommand) -> Result<(), DaemonError> {
         // Before the first session there is nothing to halt or cancel, but the order must not be lost either.
         if self.opening.is_some() {
-            self.held.push(Item { wall_ns: wall_ns(), source_ns: None, body: Body::Event(Event::Operator(command)) });
+            self.held.push(Item { wall_ns: stamp_ns(), source_ns: None, body: Body::Event(Event::Operator(command)) });
             return Ok(());
         }
-        self.core.feed(wall_ns(), None, &Event::Operator(command))
+        Ok(self.core.feed(stamp_ns(), None, &Event::Operator(command))?)
     }
 
-    fn keep_up(&mut self, now: Instant) -> Result<(), WriteError> {
+    fn keep_up(&mut self, now: Instant) -> Result<(), DaemonError> {
+        if let Some(name) = self.inputs.watch.fallen() {
+            return Err(DaemonError::Bug(format!("thread `{name}` has ended")));
+        }
         if self.inputs.stop.load(Ordering::Relaxed) {
             self.end("stopped by a signal", END_BY_SIGNAL)?;
         }
@@ -215,7 +258,7 @@ impl EngineLoop {
         }
         if self.opening.is_none() {
             match self.core.clock_kind() {
-                ClockKind::Wall => self.core.pass(wall_ns())?,
+                ClockKind::Wall => self.core.pass(stamp_ns())?,
                 // The source's time stands still when it has ended, and waits and retries would with it.
                 ClockKind::Source if self.ending.is_some() => self.core.pass(self.core.now_ns() + TICK_NS)?,
                 ClockKind::Source => {}
@@ -237,7 +280,7 @@ impl EngineLoop {
     }
 
     /// Begins the end: the market is let go, which makes the books stale, so that nothing new is risked.
-    fn end(&mut self, reason: &str, patience: Patience) -> Result<(), WriteError> {
+    fn end(&mut self, reason: &str, patience: Patience) -> Result<(), DaemonError> {
         if self.ending.is_some() {
             return Ok(());
         }
@@ -245,7 +288,7 @@ impl EngineLoop {
         self.inputs.market = None;
         if self.opening.is_none() {
             let down = Link { venue: Venue::Binance, channel: Channel::Market, up: false };
-            self.core.feed(wall_ns(), None, &Event::Link(down))?;
+            self.core.feed(stamp_ns(), None, &Event::Link(down))?;
         }
         self.ending = Some(Ending { reason: reason.to_owned(), patience, since: Instant::now(), cancelled: false });
         // The next turn looks at it.
@@ -254,7 +297,7 @@ impl EngineLoop {
     }
 
     /// The reason when the end has come: no order is open, or patience has run out.
-    fn try_end(&mut self, now: Instant) -> Result<Option<String>, WriteError> {
+    fn try_end(&mut self, now: Instant) -> Result<Option<String>, DaemonError> {
         let Some(ending) = &self.ending else { return Ok(None) };
         let open = if self.opening.is_none() { self.core.view().orders.len() } else { 0 };
         if open > 0 && now.duration_since(ending.since) < ending.patience.most {
@@ -273,3 +316,7 @@ impl Inputs {
         !self.orders.is_empty() || !self.snapshots.is_empty() || (with_market && market())
     }
 }
+
+#[cfg(test)]
+#[path = "engine_loop_tests.rs"]
+mod tests;

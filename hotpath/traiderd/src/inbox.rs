@@ -16,7 +16,7 @@ const FULL_PAUSE: Duration = Duration::from_micros(50);
 /// Something for the engine.
 #[derive(Debug)]
 pub struct Item {
-    /// Our clock when it was received, ns.
+    /// Our clock when it was received, ns; see [`crate::clock::stamp_ns`].
     pub wall_ns: u64,
     /// Receive time the source states itself, ns.
     pub source_ns: Option<u64>,
@@ -121,7 +121,7 @@ impl Tx {
     /// # Errors
     /// [`Gone`] when the engine thread has ended.
     pub fn event(&mut self, source_ns: Option<u64>, event: Event) -> Result<(), Gone> {
-        self.push(Item { wall_ns: crate::clock::wall_ns(), source_ns, body: Body::Event(event) })
+        self.push(Item { wall_ns: crate::clock::stamp_ns(), source_ns, body: Body::Event(event) })
     }
 }
 

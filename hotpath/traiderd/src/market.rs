@@ -2,7 +2,7 @@
 //! connection is lost, and says both in [`Link`] events.
 
 use crate::backoff::Backoff;
-use crate::clock::wall_ns;
+use crate::clock::stamp_ns;
 use crate::inbox::{Body, Gone, Item, Tx};
 use crate::telemetry::{Telemetry, count, get};
 use domain::event::{Channel, Link};
@@ -92,7 +92,7 @@ impl Market {
         loop {
             match socket.read() {
                 Ok(Incoming::Text(text)) => {
-                    let now = wall_ns();
+                    let now = stamp_ns();
                     heard = Instant::now();
                     count(&self.telemetry.frames);
                     if let Some(end) = self.frame(text.as_str(), now, heard)? {
@@ -106,7 +106,7 @@ impl Market {
                 Ok(Incoming::Nothing) => {}
                 Ok(Incoming::Closed { code: Some(1000), reason }) if self.ends && reason.starts_with(END_OF_SOURCE) => {
                     self.telemetry.market_up.store(false, Ordering::Relaxed);
-                    self.tx.push(Item { wall_ns: wall_ns(), source_ns: None, body: Body::SourceEnded(reason) })?;
+                    self.tx.push(Item { wall_ns: stamp_ns(), source_ns: None, body: Body::SourceEnded(reason) })?;
                     return Ok(End::Over);
                 }
                 Ok(Incoming::Closed { code, reason }) => {

@@ -2,7 +2,7 @@
 //! everything apart in the opposite order. Wires; decides nothing.
 
 use crate::board::Board;
-use crate::clock::{Clock, ClockKind};
+use crate::clock::{Clock, ClockKind, stamp_ns};
 use crate::control::{Control, ControlSocket, Order};
 use crate::core::{Core, Outlets};
 use crate::daemon::{Options, Rules, Run, write_manifest};
@@ -10,6 +10,7 @@ use crate::engine_loop::{EngineLoop, Inputs, Opening};
 use crate::error::DaemonError;
 use crate::gateway::Gateway;
 use crate::gateway::link::OrderLink;
+use crate::halt::HaltFile;
 use crate::inbox::{Item, Tx, Waker, ring};
 use crate::journal::Writer;
 use crate::market::Market;
@@ -17,6 +18,7 @@ use crate::narrator::Narrator;
 use crate::snapshots::{self, Snapshots};
 use crate::summary::{Summary, summary};
 use crate::telemetry::Telemetry;
+use crate::watch::Watch;
 use domain::event::Session;
 use rtrb::Consumer;
 use settings::{Mode, RunManifest};
@@ -57,6 +59,7 @@ struct Common {
     waker: Arc<Waker>,
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
+    watch: Watch,
 }
 
 impl Common {
@@ -87,6 +90,7 @@ impl Parts {
             waker: Waker::of_this_thread(),
             board: Arc::new(Board::default()),
             stop: Arc::new(AtomicBool::new(false)),
+            watch: Watch::default(),
         };
         let gateway = Gateway::new(Arc::clone(&common.table), options.keys.clone());
         let (market_tx, market_rx) = common.ring(match options.clock {
@@ -111,11 +115,12 @@ impl Parts {
         let session =
             Session { run: id, home: options.home.tag()?, epoch: options.home.next_epoch()?, seed: manifest.seed };
         let writer = Writer::open(&dir, id, &recovered.tail, options.segment_bytes)?;
-        let clock = Clock::new(options.clock, recovered.last_ts_ns);
+        let clock = Clock::new(options.clock, recovered.last_ts_ns, stamp_ns());
         let telemetry = Arc::clone(&common.telemetry);
         let last_resort = gateway.clone();
-        let core =
-            Core::new(recovered.engine, writer, clock, Outlets { gateway, snapshots: wanted_tx, telemetry, narrator });
+        let halts = HaltFile::open(&options.home, id)?;
+        let outlets = Outlets { gateway, snapshots: wanted_tx, telemetry, narrator, halts };
+        let core = Core::new(recovered.engine, writer, clock, outlets);
         let inputs = Inputs {
             orders: orders_rx,
             snapshots: snapshots_rx,
@@ -124,12 +129,13 @@ impl Parts {
             stop: Arc::clone(&options.stop),
             orphaned,
             parent: options.parent,
+            watch: common.watch.clone(),
         };
         let threads = Threads::start(&common, market, link, fetcher, narrate, move || socket.run(control))?;
         let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
         let opening = Opening { session, rules: rules.news };
         let engine_loop = EngineLoop::new(core, inputs, waker, board, opening);
-        let ended = guarded(&last_resort, move || engine_loop.run().map_err(DaemonError::from));
+        let ended = guarded(&last_resort, move || engine_loop.run());
         common.stop.store(true, Ordering::Relaxed);
         let ended = ended.and_then(|(core, reason)| close(core, &reason, manifest, &dir, &common));
         threads.join();
@@ -212,6 +218,8 @@ impl Threads {
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let io = DaemonError::io(format!("could not start thread {name}"));
+            // A source may have an end; all others are needed for as long as the engine runs.
+            let run = shared.watch.over(name, name == "market", run);
             std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(io)
         };
         let joined = vec![

@@ -153,6 +153,77 @@ async fn a_backtest_is_booked_but_is_no_part_of_the_days_report(store: &Store, h
     assert!(report.runs.iter().all(|r| r.run_id != "01BACK"));
 }
 
+const DAY_NS: u64 = 86_400_000_000_000;
+
+/// The sample run, `days` later.
+fn shifted(run: &str, days: u64) -> Facts {
+    let mut facts = samples::facts(run);
+    let later = days * DAY_NS;
+    for fill in &mut facts.fills {
+        (fill.ts_venue_ns, fill.ts_recv_ns) = (fill.ts_venue_ns + later, fill.ts_recv_ns + later);
+    }
+    for order in &mut facts.orders {
+        (order.created_ns, order.updated_ns) = (order.created_ns + later, order.updated_ns + later);
+    }
+    facts.marks[0].ts_ns += later;
+    facts
+}
+
+async fn a_day_that_is_over_stays_the_same_while_its_run_goes_on(store: &Store, home: &settings::Home) {
+    let (day, noon) = ("2024-09-07", samples::NOON_NS + 30 * DAY_NS);
+    candles(home, day, noon, &[6_100_000, 6_150_000]).await;
+    let mut facts = shifted("01ONWARD", 30);
+    // An order that rests over midnight, and a price seen two minutes after it.
+    (facts.orders[1].state, facts.orders[1].updated_ns) = ("live".into(), noon + 100);
+    facts.marks = vec![samples::mark("62000", noon + DAY_NS / 2 + 120_000_000_000)];
+    apply_all(store, vec![facts.clone()]).await.unwrap();
+    let (report, first) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+    let line = report.money.lines.iter().find(|l| l.portfolio == "01ONWARD").unwrap();
+    assert_eq!(line.mark.map(|m| m.to_string()).as_deref(), Some("61500"), "{}", line.mark_source);
+
+    // The next day goes on: the order ends, the price moves.
+    facts.last_seq += 100;
+    (facts.orders[1].state, facts.orders[1].reason) = ("cancelled".into(), "because".into());
+    (facts.orders[1].updated_seq, facts.orders[1].updated_ns) = (150, noon + DAY_NS);
+    facts.marks = vec![samples::mark("65000", noon + DAY_NS)];
+    assert!(apply_all(store, vec![facts]).await.unwrap().rows_changed > 0);
+    let (_, second) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+    assert_eq!(first, second);
+}
+
+async fn the_days_of_a_held_position_sum_to_its_total(store: &Store, home: &settings::Home) {
+    let start = samples::NOON_NS + 60 * DAY_NS;
+    let mut facts = shifted("01HELD", 60);
+    facts.orders.clear();
+    // Bought on the first day, sold whole on the third, nothing on the second.
+    facts.fills[1].qty = facts.fills[0].qty;
+    (facts.fills[1].ts_venue_ns, facts.fills[1].ts_recv_ns) = (start + 2 * DAY_NS, start + 2 * DAY_NS + 1);
+    facts.marks = vec![samples::mark("62000", start + 2 * DAY_NS + 5)];
+    apply_all(store, vec![facts]).await.unwrap();
+    candles(home, "2024-10-07", start, &[6_050_000]).await;
+    candles(home, "2024-10-08", start + DAY_NS, &[6_300_000]).await;
+    let mut nets = Vec::new();
+    for day in ["2024-10-06", "2024-10-07", "2024-10-08", "2024-10-09", "2024-10-10"] {
+        let (report, _) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+        nets.push(report.money.lines.iter().find(|l| l.portfolio == "01HELD").map(|l| l.net.to_string()));
+    }
+    // 0.02 at 60 500 for 1200.9; up to 63 000; sold at 61 000 for 1220 less 0.4575. In all 1219.5425 - 1200.9 = 18.6425.
+    let want = [None, Some("9.1"), Some("50"), Some("-40.4575"), None];
+    assert_eq!(nets.iter().map(Option::as_deref).collect::<Vec<_>>(), want);
+}
+
+async fn a_run_that_ended_is_held_at_its_own_last_price(store: &Store, home: &settings::Home) {
+    apply_all(store, vec![shifted("01ENDED", 90)]).await.unwrap();
+    // Another market of the same name goes on the day after.
+    candles(home, "2024-11-06", samples::NOON_NS + 90 * DAY_NS, &[6_200_000]).await;
+    candles(home, "2024-11-07", samples::NOON_NS + 91 * DAY_NS, &[9_900_000]).await;
+    for (day, net) in [("2024-11-06", "28.6425"), ("2024-11-07", "0"), ("2024-11-08", "0")] {
+        let (report, _) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+        let line = report.money.lines.iter().find(|l| l.portfolio == "01ENDED").unwrap();
+        assert_eq!((line.net.to_string().as_str(), line.position.to_string().as_str()), (net, "0.01"), "{day}");
+    }
+}
+
 async fn candles(home: &settings::Home, day: &str, open_ns: u64, closes: &[i64]) {
     let lake = lake::Lake::local(&home.lake()).unwrap();
     let partition = lake::Partition::new("candles_1m", "binance", "BTCUSDT", day.parse().unwrap()).unwrap();
@@ -174,7 +245,6 @@ async fn candles(home: &settings::Home, day: &str, open_ns: u64, closes: &[i64])
 }
 
 async fn a_night_with_a_position_is_valued_by_the_lakes_prices(store: &Store, home: &settings::Home) {
-    const DAY_NS: u64 = 86_400_000_000_000;
     let mut facts = samples::facts("01NIGHT");
     facts.orders.clear();
     facts.fills[0].ts_venue_ns -= DAY_NS;
@@ -207,6 +277,9 @@ fn the_projection_is_idempotent_rebuildable_and_guarded() {
         the_handlers_hand_back_what_was_read_made_and_is_to_be_written(&store, &server.home).await;
         a_backtest_is_booked_but_is_no_part_of_the_days_report(&store, &server.home).await;
         a_night_with_a_position_is_valued_by_the_lakes_prices(&store, &server.home).await;
+        a_day_that_is_over_stays_the_same_while_its_run_goes_on(&store, &server.home).await;
+        the_days_of_a_held_position_sum_to_its_total(&store, &server.home).await;
+        a_run_that_ended_is_held_at_its_own_last_price(&store, &server.home).await;
         store.close().await;
     });
 }

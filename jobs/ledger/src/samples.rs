@@ -2,7 +2,7 @@
 
 use crate::book::tests::fill;
 use domain::{Decimal, Side};
-use spec::facts::{Facts, FillFact, OrderFact};
+use spec::facts::{Facts, FillFact, Mark, OrderFact};
 
 /// 2024-08-08 12:00:00 UTC.
 pub(crate) const NOON_NS: u64 = 1_723_118_400_000_000_000;
@@ -36,6 +36,10 @@ pub(crate) fn order(n: u64, side: Side, state: &str, reason: &str) -> OrderFact 
     }
 }
 
+pub(crate) fn mark(price: &str, ts_ns: u64) -> Mark {
+    Mark { symbol: "BTCUSDT".into(), price: Decimal::parse(price).unwrap(), ts_ns }
+}
+
 /// Bought 0.02 at 60 000 (fee 0.9), sold 0.01 at 61 000 (fee 0.4575), last price 62 000; one order refused.
 ///
 /// Realised 0.01 * 61 000 - 0.4575 - 1200.9 / 2 = 9.0925; open 0.01 * 62 000 - 600.45 = 19.55; net 28.6425.
@@ -54,6 +58,6 @@ pub(crate) fn facts(run: &str) -> Facts {
             at(fill("1", Side::Buy, "60000.00", "0.02000", ("0.90000000", "USDT"), 1), 1),
             at(fill("2", Side::Sell, "61000.00", "0.01000", ("0.45750000", "USDT"), 5), 300),
         ],
-        marks: vec![("BTCUSDT".into(), Decimal::parse("62000").unwrap())],
+        marks: vec![mark("62000", NOON_NS + 400 * SECOND_NS)],
     }
 }

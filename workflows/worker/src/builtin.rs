@@ -36,6 +36,67 @@ async fn project_ledger(ctx: &StepContext) -> Result<StepOutcome, StepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
+    use store::testing::TestHome;
+    use store::{CancelToken, StepLog};
+
+    /// A run with the built-in limits, whose journal folder holds `files`.
+    fn run(home: &settings::Home, name: &str, files: &[(&str, &[u8])]) {
+        let dir = home.journal_of(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        let manifest = json!({
+            "run_id": name, "mode": "demo", "created_ns": 1, "build": "", "seed": 0, "config": config(),
+            "config_hash": "", "source": "", "sealed": false, "records": 0, "effects_hash": "",
+        });
+        std::fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
+        for (file, bytes) in files {
+            std::fs::write(dir.join(file), bytes).unwrap();
+        }
+    }
+
+    fn config() -> Value {
+        let text = include_str!("../../../config/default.toml");
+        serde_json::to_value(&text.parse::<toml::Table>().unwrap()["engine"]).unwrap()
+    }
+
+    fn context(store: store::Store, home: &TestHome, log: StepLog) -> StepContext {
+        StepContext {
+            store,
+            home: home.home.clone(),
+            run_id: "run".into(),
+            step: "ledger".into(),
+            attempt: 1,
+            epoch: 1,
+            partition: "2024-08-08".into(),
+            params: json!({"day": "2024-08-08"}),
+            log,
+            cancel: CancelToken::default(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_proves_nothing_is_named_and_the_ledger_goes_on() {
+        let server = TestHome::start().unwrap();
+        server.home.prepare().unwrap();
+        run(&server.home, "01SOUND", &[]);
+        run(&server.home, "01BROKEN", &[("seg-000002.trj", b"the first segment is missing")]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (log, mut lines) = StepLog::channel();
+            let ctx = context(server.store().await.unwrap(), &server, log);
+            let outcome = project_ledger(&ctx).await.unwrap();
+            assert_eq!(outcome.inputs.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["journal/01SOUND"]);
+            let refused = &outcome.summary["refused"];
+            assert_eq!((refused.as_array().map(Vec::len), &refused[0]["run"]), (Some(1), &json!("01BROKEN")));
+            assert!(refused[0]["reason"].as_str().is_some_and(|reason| reason.contains("journal")), "{refused}");
+            let mut warned = Vec::new();
+            while let Ok(line) = lines.try_recv() {
+                warned.extend((line.level == "warn").then_some(line.message));
+            }
+            assert!(warned.iter().any(|w| w.contains("01BROKEN")), "{warned:?}");
+            ctx.store.close().await;
+        });
+    }
 
     #[test]
     fn every_job_kind_has_a_handler_and_no_handler_is_without_a_kind() {

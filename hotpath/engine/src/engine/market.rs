@@ -8,6 +8,10 @@ use crate::signals::Look;
 use domain::event::{BookDelta, BookSnapshot, Quote, Trade};
 use domain::{InstrumentId, Side, StrategyId};
 
+/// How far a trade's venue time may lie ahead of our receive time, ns. Venue clocks were seen 1.3 s ahead; a trade from
+/// further away would open a bar to which every good one after it comes too late.
+pub(super) const TRADE_AHEAD_NS_MAX: u64 = 5_000_000_000;
+
 impl Engine {
     pub(super) fn on_delta(&mut self, delta: &BookDelta, out: &mut Vec<Effect>) {
         let Some(market) = find(&mut self.markets, delta.instrument) else { return self.unknown_instrument() };
@@ -36,6 +40,10 @@ impl Engine {
 
     pub(super) fn on_trade(&mut self, trade: &Trade, out: &mut Vec<Effect>) {
         let Some(market) = find(&mut self.markets, trade.instrument) else { return self.unknown_instrument() };
+        if trade.ts_venue_ns > self.now_ns.saturating_add(TRADE_AHEAD_NS_MAX) {
+            self.stats.trades_late += 1;
+            return;
+        }
         let late = market.common.late();
         let bars = market.common.on_trade(trade);
         self.stats.trades_late += market.common.late() - late;

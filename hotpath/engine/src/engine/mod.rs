@@ -1,6 +1,6 @@
 //! The whole decision core as one state machine: [`Engine::step`] takes one event and appends what has to be done.
 //!
-//! What happens, in this order: time that has passed (bars, retries, unanswered orders, a new day), then the event
+//! What happens, in this order: a new session, time that has passed (bars, retries, unanswered orders, a new day), then the event
 //! itself, then the hash over the effects. The submodules hold one theme each: `market` (books, bars, quotes), `act`
 //! (signal to order), `exec` (news of orders), `control` (sessions, links, operator, halts), `view`.
 
@@ -120,11 +120,14 @@ impl Engine {
         let before = out.len();
         self.stats.events += 1;
         self.now_ns = self.now_ns.max(ts_recv_ns);
+        // A session first takes away what is not to be believed any more; before that, time may wake nobody.
+        if let Event::Session(session) = event {
+            self.on_session(session, out);
+        }
         if self.now_ns >= self.tick_ns {
             self.on_time(out);
         }
         match event {
-            Event::Session(session) => self.on_session(session, out),
             Event::Instrument(instrument) => self.on_instrument(instrument, out),
             Event::BookSnapshot(snapshot) => self.on_snapshot(snapshot, out),
             Event::BookDelta(delta) => self.on_delta(delta, out),
@@ -137,7 +140,7 @@ impl Engine {
                 self.balances.insert(balance.asset, *balance);
             }
             Event::Operator(command) => self.on_operator(*command, out),
-            Event::Timer => {}
+            Event::Session(_) | Event::Timer => {}
         }
         assert!(out.len() >= before, "effects are only added");
         self.running.update(&out[before..]);

@@ -82,6 +82,20 @@ fn a_fill_after_the_end_is_booked_and_the_venue_is_asked() {
 }
 
 #[test]
+fn an_end_that_counts_more_than_was_seen_waits_for_the_fill_that_was_lost() {
+    let mut orders = one();
+    orders.on_exec(S, id(1), &accepted(1)).unwrap();
+    let end = orders.on_exec(2 * S, id(1), &found(VenueOrderStatus::Cancelled, 2)).unwrap();
+    assert!(end.error.is_some() && matches!(end.to, OrderState::Unknown { .. }), "{end:?}");
+    assert!(!asks(&mut orders, 3 * S - 1) && asks(&mut orders, 3 * S));
+    // The answer to the question: first the fills, then the state.
+    assert!(orders.on_exec(4 * S, id(1), &filled("a", 2)).unwrap().fill.is_some());
+    orders.on_exec(4 * S, id(1), &found(VenueOrderStatus::Cancelled, 2)).unwrap();
+    assert_eq!(state(&orders), OrderState::Closed(Closed::Cancelled));
+    assert!(!asks(&mut orders, 900 * S));
+}
+
+#[test]
 fn more_filled_than_ordered_is_booked_and_ends_the_order() {
     let mut orders = one();
     let over = orders.on_exec(S, id(1), &filled("a", 7)).unwrap();

@@ -78,6 +78,7 @@ impl EmaCross {
     }
 
     pub(super) fn on_bar(&mut self, bar: &Bar, look: &Look) -> Option<Signal> {
+        self.forget_if_flat(look);
         let price = |ticks: domain::Ticks| float(i128::from(ticks.get()));
         let close = price(bar.close);
         let volume = float(i128::from(bar.volume.get()));
@@ -105,9 +106,7 @@ impl EmaCross {
     }
 
     pub(super) fn on_book(&mut self, look: &Look) -> Option<Signal> {
-        if self.pace.became_flat(look.held) {
-            self.atr_at_entry = None;
-        }
+        self.forget_if_flat(look);
         if !look.held.is_zero()
             && let (Some((bid, _)), Some(stop)) = (look.top, self.stop(look))
             && float(i128::from(bid.price.get())) <= stop
@@ -124,6 +123,13 @@ impl EmaCross {
             feature(&self.names.volume, self.volume_ratio),
             feature(&self.names.atr, self.atr.value()),
         ]
+    }
+
+    /// The stop goes with the position.
+    fn forget_if_flat(&mut self, look: &Look) {
+        if self.pace.became_flat(look) {
+            self.atr_at_entry = None;
+        }
     }
 
     /// Stop price in ticks.

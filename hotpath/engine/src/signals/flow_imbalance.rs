@@ -72,7 +72,7 @@ impl FlowImbalance {
             None => self.window.value(look.now_ns),
         };
         self.queue = look.top.map(|(bid, ask)| queue_imbalance(bid, ask));
-        if self.pace.became_flat(look.held) {
+        if self.pace.became_flat(look) {
             self.pace.next_try_ns = look.now_ns.saturating_add(self.cooldown_ns);
         }
         if look.held.is_zero() { self.enter(look) } else { self.leave(look) }

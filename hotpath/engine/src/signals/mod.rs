@@ -164,9 +164,13 @@ struct Pace {
 }
 
 impl Pace {
-    /// Notes what is held now; true at the moment a position has become flat.
-    fn became_flat(&mut self, held: Lots) -> bool {
-        let flat = held.is_zero();
+    /// Notes what is held now; true at the moment a position has become flat. An open order of ours hides what it may
+    /// sell, and the position is not gone before that order has told its end.
+    fn became_flat(&mut self, look: &Look) -> bool {
+        if look.busy {
+            return false;
+        }
+        let flat = look.held.is_zero();
         let became = self.held_before && flat;
         self.held_before = !flat;
         if flat {

@@ -181,6 +181,37 @@ fn ema_cross_leaves_at_the_stop_on_the_live_book() {
     assert_eq!(s.on_book(None, &at(10)), None, "the stop went with the position");
 }
 
+/// What is seen while an order that sells everything is on its way: nothing is left to sell.
+fn selling(look: Look) -> Look {
+    Look { held: Lots::ZERO, busy: true, ..look }
+}
+
+#[test]
+fn an_exit_that_expires_unfilled_leaves_the_stop_armed() {
+    let (mut s, _) = crossing(20, look(S, 0));
+    let at = |bid, second| Look { top: Some((level(bid, 1), level(bid + 1, 1))), ..look(second * S, 5) };
+    assert!(s.on_book(None, &at(980, 60)).is_some());
+    assert_eq!(s.on_book(None, &selling(at(979, 61))), None);
+    let again = s.on_book(None, &at(990, 62)).expect("a stop that was reached stays reached");
+    assert_eq!((again.intent, again.reason), (Intent::Exit, "best bid reached the stop"));
+
+    // Also when the exit had another cause: the stop itself is still there.
+    let (mut s, _) = crossing(20, look(S, 0));
+    assert_eq!(s.on_book(None, &at(985, 60)), None);
+    assert_eq!(s.on_book(None, &selling(at(985, 61))), None);
+    assert_eq!(s.on_book(None, &at(980, 62)).unwrap().reason, "best bid reached the stop");
+}
+
+#[test]
+fn an_exit_that_expires_unfilled_starts_no_pause_of_the_flow_rule() {
+    let mut s = warm();
+    assert_eq!(s.on_book(step(6), &look(11 * S, 5)), None);
+    assert!(s.on_book(step(-12), &look(11 * S, 5)).is_some());
+    assert_eq!(s.on_book(step(0), &selling(look(11 * S + S / 2, 5))), None);
+    let again = s.on_book(step(99), &look(12 * S, 5)).expect("asked again after the pause between two tries");
+    assert_eq!((again.intent, again.reason), (Intent::Exit, "net buying has ended"));
+}
+
 #[test]
 fn ema_cross_leaves_when_the_fast_one_falls_below_also_without_a_live_book() {
     let (mut s, _) = crossing(20, look(S, 0));

@@ -4,7 +4,7 @@
 use super::pending::{Asked, Outcome, Request};
 use super::{Conn, Gateway, NS_PER_MS, Shared};
 use crate::backoff::Backoff;
-use crate::clock::wall_ns;
+use crate::clock::{stamp_ns, wall_ns};
 use crate::inbox::{Body, Gone, Item, Tx};
 use crate::telemetry::{Telemetry, count};
 use domain::event::{Channel, Link};
@@ -117,7 +117,7 @@ impl OrderLink {
                     Ok(user::Message { body: user::Body::Reply(reply), .. }) if reply.id == Some(number) => {
                         return if reply.is_ok() { Ok(()) } else { Err(format!("refused: {}", reply.complaint())) };
                     }
-                    Ok(_) | Err(_) => self.early.push((wall_ns(), text)),
+                    Ok(_) | Err(_) => self.early.push((stamp_ns(), text)),
                 },
                 Incoming::Closed { reason, .. } => return Err(format!("the venue closed it: {reason}")),
                 Incoming::Control | Incoming::Nothing => {}
@@ -176,9 +176,14 @@ impl OrderLink {
         let message = match user::message(text, &shared.table) {
             Ok(message) => message,
             Err(error) => {
-                // If it was an answer, its request runs into the deadline and becomes unknown.
                 count(&self.telemetry.replies_unreadable);
                 tracing::warn!(%error, "unreadable message on the order connection");
+                // An answer's request runs into the deadline and becomes unknown. Anything else may have been a fill or
+                // an end: as after a lost connection, every open order is asked about.
+                if !user::is_reply(text) {
+                    self.link(false)?;
+                    self.link(true)?;
+                }
                 return Ok(None);
             }
         };
@@ -253,7 +258,7 @@ fn take_in(conn: &mut Conn, texts: &mut Vec<(u64, Text)>, heard: &mut Instant) -
     }
     while texts.len() < BATCH {
         match socket.read() {
-            Ok(Incoming::Text(text)) => texts.push((wall_ns(), text)),
+            Ok(Incoming::Text(text)) => texts.push((stamp_ns(), text)),
             Ok(Incoming::Control) => {}
             Ok(Incoming::Nothing) => return None,
             Ok(Incoming::Closed { reason, .. }) => return Some(format!("the venue closed it: {reason}")),

@@ -137,7 +137,7 @@ impl Rig {
 
 fn report(id: &str, kind: &str, trade: i64) -> Value {
     json!({"subscriptionId": 0, "event": {"e": "executionReport", "E": 1, "s": "BTCUSDT", "c": id, "C": "", "x": kind,
-        "r": "NONE", "i": 77, "l": "0.00005", "L": "1.00", "n": "0.1", "N": "USDT", "T": 1, "t": trade, "m": false}})
+        "r": "NONE", "i": 77, "l": "0.00005", "z": "0.00005", "L": "1.00", "n": "0.1", "N": "USDT", "T": 1, "t": trade, "m": false}})
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_fill_that_overtakes_the_answer_is_delivered_in_the_order_it_came() {
         // An order of somebody else on the same account, an answer nobody asked for, and noise.
         server.say(report("web_1", "TRADE", 10));
         server.say(json!({"id": 4711, "status": 200, "result": {}}));
-        server.0.send(Message::text("{not json")).unwrap();
+        server.say(json!({"id": 4712, "status": "odd"}));
         // The venue's number is known now, so a question begins with the fills.
         let fills = json!([{"id": 9, "price": "1.00", "qty": "0.00005", "commission": "0.1", "commissionAsset": "USDT",
             "time": 1, "isMaker": false}]);
@@ -198,6 +198,26 @@ fn a_fill_that_overtakes_the_answer_is_delivered_in_the_order_it_came() {
     // The same fill, told on another path, has the same id: the engine counts it once.
     assert_eq!(rig.news(), (1, first));
     assert!(matches!(rig.news().1, ExecEvent::Found { .. }));
+    rig.end();
+}
+
+#[test]
+fn news_that_cannot_be_read_makes_every_open_order_a_question() {
+    let mut rig = Rig::new(1, |_, mut server| {
+        server.welcome();
+        let mut odd = report("trd-00000001-1-1", "TRADE", 9);
+        odd["event"]["l"] = json!("five");
+        server.say(odd);
+        server.0.send(Message::text("{not json")).unwrap();
+        server.say(report("trd-00000001-1-1", "NEW", -1));
+        while server.0.read().is_ok() {}
+    });
+    rig.expect_up();
+    for _ in 0..2 {
+        rig.expect_link(false);
+        rig.expect_link(true);
+    }
+    assert!(matches!(rig.news(), (1, ExecEvent::Accepted { .. })), "the connection itself goes on");
     rig.end();
 }
 

@@ -7,6 +7,7 @@ pub mod pending;
 
 use crate::clock::wall_ns;
 use domain::event::ExecReport;
+use domain::order::VenueOrderStatus;
 use domain::{ClientOrderId, Event, ExecEvent, InstrumentId, Lots, OrderRequest};
 use pending::{Asked, Pending, Request};
 use std::collections::BTreeMap;
@@ -163,13 +164,11 @@ impl Conn {
                     }
                 }
             }
-            ExecEvent::Rejected { .. } | ExecEvent::Cancelled | ExecEvent::Expired => {
+            ExecEvent::Found { status: VenueOrderStatus::Open, .. } => {}
+            ExecEvent::Rejected { .. } | ExecEvent::Cancelled | ExecEvent::Expired | ExecEvent::Found { .. } => {
                 self.open.remove(&report.id);
             }
-            ExecEvent::CancelRejected { .. }
-            | ExecEvent::OutcomeUnknown { .. }
-            | ExecEvent::NotFound
-            | ExecEvent::Found { .. } => {}
+            ExecEvent::CancelRejected { .. } | ExecEvent::OutcomeUnknown { .. } | ExecEvent::NotFound => {}
         }
     }
 }

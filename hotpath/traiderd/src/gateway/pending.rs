@@ -136,7 +136,8 @@ impl Request {
     fn settled(&self, status: Status, venue_id: u64, round: u8, fills: &[(u64, Fill)]) -> Outcome {
         let last = match status {
             Status::Found { filled, .. }
-                if fills.iter().map(|(_, f)| f.qty.get()).sum::<u64>() < filled.get() && round < ROUNDS_MAX =>
+                if fills.iter().map(|(_, f)| u128::from(f.qty.get())).sum::<u128>() < u128::from(filled.get())
+                    && round < ROUNDS_MAX =>
             {
                 return self.then(Asked::Fills { venue_id, round });
             }

@@ -33,6 +33,15 @@ pub enum WriteError {
         #[source]
         source: std::io::Error,
     },
+    /// A halt, or its end, could not be noted where it outlasts the run.
+    #[error("could not keep the halt in `{}`", path.display())]
+    Halt {
+        /// Which file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The disk did not confirm what was written; it is not known what is on it.
     #[error("the disk did not confirm journal `{}`: {cause}", path.display())]
     Sync {

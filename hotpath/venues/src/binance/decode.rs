@@ -230,7 +230,15 @@ pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, Dec
     })
 }
 
+/// Most levels of one side in one message. The venue's deepest snapshot has 5000; what is far past that is no book, and
+/// would not fit a record of the journal.
+pub const LEVELS_MAX: usize = 20_000;
+
 fn levels(raw: &[RawLevel<'_>], i: &Instrument, what: &'static str) -> Result<Vec<Level>, DecodeError> {
+    if raw.len() > LEVELS_MAX {
+        let many = format_args!("{} levels on one side, at most {LEVELS_MAX} make sense", raw.len());
+        return Err(DecodeError::shape(what, many, &i.symbol));
+    }
     raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: public_qty(q, i, what)? })).collect()
 }
 
@@ -343,6 +351,17 @@ mod tests {
         assert_eq!(of("0.00000300").unwrap(), 1);
         assert_eq!(of("0.00000000").unwrap(), 0);
         assert!(of("-0.000003").is_err() && of("1e-7").is_err());
+    }
+
+    #[test]
+    fn more_levels_than_a_book_has_are_refused() {
+        let with = |n: usize| {
+            let side = vec![r#"["61737.63","1"]"#; n].join(",");
+            DEPTH.replace(r#"["61737.63000000","0.00000000"]"#, &side)
+        };
+        assert!(matches!(body(&with(LEVELS_MAX)), Body::Event(Event::BookDelta(d)) if d.bids.len() == LEVELS_MAX));
+        let error = message(&with(LEVELS_MAX + 1), &table()).unwrap_err().to_string();
+        assert!(error.contains("20001 levels on one side"), "{error}");
     }
 
     #[test]

@@ -84,6 +84,18 @@ struct EventKind<'a> {
     e: Cow<'a, str>,
 }
 
+/// True when an unreadable frame is certainly an answer to a request, whose missing is noticed by its deadline. Anything
+/// else may have been news of an order.
+pub fn is_reply(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        id: Option<serde::de::IgnoredAny>,
+        status: Option<serde::de::IgnoredAny>,
+        event: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str(text).is_ok_and(|s: Shape| s.id.is_some() && s.status.is_some() && s.event.is_none())
+}
+
 /// Reads one frame.
 ///
 /// # Errors
@@ -161,6 +173,8 @@ struct RawReport<'a> {
     r: Cow<'a, str>,
     i: u64,
     l: &'a str,
+    /// Filled in total.
+    z: Option<&'a str>,
     #[serde(rename = "L")]
     last_price: &'a str,
     n: Option<&'a str>,
@@ -181,8 +195,8 @@ fn execution_report(text: &str, table: &SymbolTable) -> Result<Body<'static>, De
     };
     let event = match m.x.as_ref() {
         "NEW" => ExecEvent::Accepted { venue_order_id: venue_order_id(m.i) },
-        "CANCELED" => ExecEvent::Cancelled,
-        "EXPIRED" => ExecEvent::Expired,
+        "CANCELED" => ended(&m, VenueOrderStatus::Cancelled, ExecEvent::Cancelled, table, text)?,
+        "EXPIRED" => ended(&m, VenueOrderStatus::Expired, ExecEvent::Expired, table, text)?,
         "REJECTED" => ExecEvent::Rejected { reason: note(&m.r) },
         "TRADE" => {
             let Some(i) = table.get(&m.s) else {
@@ -199,6 +213,21 @@ fn execution_report(text: &str, table: &SymbolTable) -> Result<Body<'static>, De
         _ => return Ok(Body::Other),
     };
     Ok(Body::Exec(ExecReport { id, ts_venue_ns: ms_to_ns(m.transaction_ms), event }))
+}
+
+/// The end of an order with what the venue counts as filled, so that a fill whose report was lost is missed. An order
+/// in a symbol that is not traded here is none of this run, and has nothing to compare with: `bare`.
+fn ended(
+    m: &RawReport<'_>,
+    status: VenueOrderStatus,
+    bare: ExecEvent,
+    table: &SymbolTable,
+    text: &str,
+) -> Result<ExecEvent, DecodeError> {
+    const WHAT: &str = "executionReport";
+    let Some(i) = table.get(&m.s) else { return Ok(bare) };
+    let Some(total) = m.z else { return Err(DecodeError::shape(WHAT, "missing field `z`", text)) };
+    Ok(ExecEvent::Found { status, filled: decode::qty(total, i, WHAT)? })
 }
 
 fn venue_order_id(n: u64) -> VenueOrderId {

@@ -71,12 +71,35 @@ fn on_a_cancel_the_orders_own_id_stands_in_the_other_field() {
         ("\"C\":\"\"", "\"C\":\"trd-0000beef-3-17\""),
         ("\"x\":\"NEW\"", "\"x\":\"CANCELED\""),
     ]));
-    assert_eq!((got.id.to_string().as_str(), got.event), (OURS, ExecEvent::Cancelled));
+    let none = ExecEvent::Found { status: VenueOrderStatus::Cancelled, filled: Lots::ZERO };
+    assert_eq!((got.id.to_string().as_str(), got.event), (OURS, none));
+}
+
+#[test]
+fn the_end_of_an_order_says_how_much_the_venue_counts_as_filled() {
+    let part = [("\"x\":\"NEW\"", "\"x\":\"EXPIRED\""), ("\"z\":\"0.00000000\"", "\"z\":\"0.40000000\"")];
+    let want = ExecEvent::Found { status: VenueOrderStatus::Expired, filled: Lots::new(4000) };
+    assert_eq!(exec(&report(&part)).event, want);
+    let odd = report(&[("\"x\":\"NEW\"", "\"x\":\"EXPIRED\""), ("\"z\":\"0.00000000\",", "")]);
+    assert!(message(&odd, &table()).unwrap_err().to_string().contains("missing field `z`"));
+    // Of an order in a symbol that this run does not trade, only the end is known.
+    let elsewhere = report(&[("\"x\":\"NEW\"", "\"x\":\"EXPIRED\""), ("ETHUSDT", "XRPUSDT")]);
+    assert_eq!(exec(&elsewhere).event, ExecEvent::Expired);
+}
+
+#[test]
+fn only_what_is_certainly_an_answer_counts_as_one() {
+    assert!(is_reply(r#"{"id":7,"status":200,"result":{}}"#));
+    assert!(is_reply(r#"{"id":7,"status":"odd"}"#));
+    for other in [r#"{"event":{"e":"executionReport"}}"#, r#"{"id":7,"status":1,"event":{}}"#, "{not json", "{}"] {
+        assert!(!is_reply(other), "{other}");
+    }
 }
 
 #[test]
 fn the_other_ends_of_an_order_are_told_apart_and_strangers_are_left_alone() {
-    assert_eq!(exec(&report(&[("\"x\":\"NEW\"", "\"x\":\"EXPIRED\"")])).event, ExecEvent::Expired);
+    let none_filled = ExecEvent::Found { status: VenueOrderStatus::Expired, filled: Lots::ZERO };
+    assert_eq!(exec(&report(&[("\"x\":\"NEW\"", "\"x\":\"EXPIRED\"")])).event, none_filled);
     let rejected = exec(&report(&[("\"x\":\"NEW\"", "\"x\":\"REJECTED\""), ("NONE", "INSUFFICIENT_BALANCES")])).event;
     assert_eq!(rejected, ExecEvent::Rejected { reason: note("INSUFFICIENT_BALANCES") });
     let prevented = report(&[("\"x\":\"NEW\"", "\"x\":\"TRADE_PREVENTION\"")]);

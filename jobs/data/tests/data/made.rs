@@ -14,10 +14,10 @@ use spec::jobs::{BuildFeatures, IngestJournal, ValidateDay};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// 2024-08-09 00:00:00 UTC.
-const MIDNIGHT: u64 = 1_723_161_600_000_000_000;
-const SECOND: u64 = 1_000_000_000;
+pub const MIDNIGHT: u64 = 1_723_161_600_000_000_000;
+pub const SECOND: u64 = 1_000_000_000;
 
-fn instrument(id: u16, tick: &str) -> Event {
+pub fn instrument(id: u16, tick: &str) -> Event {
     Event::Instrument(Instrument {
         id: InstrumentId(id),
         version: 1,
@@ -33,7 +33,7 @@ fn instrument(id: u16, tick: &str) -> Event {
     })
 }
 
-fn trade(instrument: u16, ts_venue_ns: u64, trade_id: u64, price: i64, qty: u64) -> Event {
+pub fn trade(instrument: u16, ts_venue_ns: u64, trade_id: u64, price: i64, qty: u64) -> Event {
     Event::Trade(Trade {
         instrument: InstrumentId(instrument),
         ts_venue_ns,
@@ -44,7 +44,7 @@ fn trade(instrument: u16, ts_venue_ns: u64, trade_id: u64, price: i64, qty: u64)
     })
 }
 
-fn level(price: i64, qty: u64) -> Level {
+pub fn level(price: i64, qty: u64) -> Level {
     Level { price: Ticks::new(price), qty: Lots::new(qty) }
 }
 
@@ -78,7 +78,7 @@ fn journal(home: &Home, run: &str, mode: Mode, created_ns: u64, events: &[(u64, 
     writer.finish(manifest(run, mode, created_ns)).unwrap();
 }
 
-fn home() -> (tempfile::TempDir, Home) {
+pub fn home() -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::locate(Some(dir.path()));
     home.prepare().unwrap();
@@ -217,10 +217,16 @@ fn marked(home: &Home, restart: bool, unmarked: Option<usize>) {
     if restart {
         events.extend([session(2), instrument(0, "0.01"), link]);
     }
+    let events: Vec<_> = events.into_iter().enumerate().map(|(n, e)| (MIDNIGHT + n as u64 * SECOND, e)).collect();
+    proven(home, "m", &events, unmarked);
+}
+
+/// The journal of a run as the daemon writes it, but without the mark of the input `unmarked`.
+pub fn proven(home: &Home, name: &str, events: &[(u64, Event)], unmarked: Option<usize>) {
     let mut engine = Engine::new(&engine_config()).unwrap();
-    let mut writer = Writer::create(&home.journal_of("m"), run).unwrap();
-    for (n, event) in events.iter().enumerate() {
-        let ts = MIDNIGHT + n as u64 * SECOND;
+    let mut writer = Writer::create(&home.journal_of(name), RunId::from(name).unwrap()).unwrap();
+    for (n, (ts, event)) in events.iter().enumerate() {
+        let ts = *ts;
         let input = writer.input(ts, event).unwrap();
         let mut effects = Vec::new();
         engine.step(ts, event, &mut effects);
@@ -229,7 +235,7 @@ fn marked(home: &Home, restart: bool, unmarked: Option<usize>) {
             writer.effects(&EffectsMark { input, count, running: engine.effects_hash() });
         }
     }
-    let manifest = RunManifest { effects_hash: hex(engine.effects_hash()), ..manifest("m", Mode::Capture, 1) };
+    let manifest = RunManifest { effects_hash: hex(engine.effects_hash()), ..manifest(name, Mode::Capture, 1) };
     writer.finish(manifest).unwrap();
 }
 

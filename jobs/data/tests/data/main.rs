@@ -5,6 +5,7 @@
 mod days;
 mod made;
 mod runs;
+mod told;
 
 use data::backtest::{Latency, Spec, backtest};
 use serde_json::{Value, json};

@@ -1,10 +1,11 @@
 //! Reports of hand-computed days: numbers, page against JSON, bytes.
 
-use super::collect::{Inputs, Market, PortfolioInput};
+use super::collect::{Inputs, LastPrice, Market, PortfolioInput};
 use super::*;
 use crate::samples;
 use crate::{Amount, project};
 use serde_json::Value;
+use spec::facts::Mark;
 use std::collections::BTreeMap;
 
 fn inputs() -> Inputs {
@@ -12,7 +13,9 @@ fn inputs() -> Inputs {
     // A name that must not become markup.
     facts.orders[2].reason = "StaleBook: <b>1700 ms</b> \"old\", limit 1500".into();
     let books = project::books(vec![facts]).unwrap().remove(0);
-    let marks = books.facts[0].marks.iter().map(|(s, p)| (s.clone(), Amount::from_decimal(*p).unwrap())).collect();
+    let price =
+        |m: &Mark| LastPrice { price: Amount::from_decimal(m.price).unwrap(), ts_ns: i64::try_from(m.ts_ns).unwrap() };
+    let marks = books.facts[0].marks.iter().map(|m| (m.symbol.clone(), price(m))).collect();
     let quality = serde_json::json!({"contradictions": [], "trades": {"missing": 0}, "book": {"sequence_breaks": 0}});
     let market = Market { closes: Vec::new(), close_before: None, quality: Some(quality) };
     Inputs {
@@ -175,6 +178,23 @@ fn a_day_without_trading_is_a_report_too() {
     let report = compose::compose(&empty).unwrap();
     assert_eq!(report.state, "OK");
     assert!(file(&render(&report), "report.html").contains("No fills."));
+}
+
+#[test]
+fn a_position_that_is_merely_held_is_valued_and_needs_no_data_of_the_day() {
+    let mut inputs = Inputs { day: "2024-08-09".parse().unwrap(), ..inputs() };
+    inputs.portfolios[0].orders.clear();
+    inputs.markets.values_mut().for_each(|m| m.quality = None);
+    let report = compose::compose(&inputs).unwrap();
+    let line = &report.money.lines[0];
+    // Held at the last price of the day before, and nothing was heard since.
+    assert_eq!((line.position.to_string().as_str(), line.net), ("0.01", Amount::ZERO));
+    assert_eq!(line.mark.map(|m| m.to_string()).as_deref(), Some("62000"));
+    assert_eq!((report.state.as_str(), report.quality.len(), report.trades.len()), ("OK", 0, 0));
+    // Data that are there and were not looked at are told.
+    let close = (inputs.day.start_ns() + 1, Amount::parse("61000").unwrap());
+    inputs.markets.values_mut().for_each(|m| m.closes = vec![close]);
+    assert_eq!(compose::compose(&inputs).unwrap().quality[0].state, "not validated");
 }
 
 #[test]

@@ -80,8 +80,8 @@ impl Site {
             }
             _ => {}
         }
-        let found = fs::symlink_metadata(path)
-            .map_err(|e| self.error(format!("cannot look at {}: {e}", path.display())))?;
+        let found =
+            fs::symlink_metadata(path).map_err(|e| self.error(format!("cannot look at {}: {e}", path.display())))?;
         let (owner, mode) = (found.uid(), found.permissions().mode() & 0o777);
         let ours = [Some(Uid::from_raw(0)), Some(Uid::effective()), self.user.map(|(uid, _)| uid)];
         let wrong = if !found.is_dir() {

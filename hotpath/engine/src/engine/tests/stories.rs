@@ -1,6 +1,7 @@
 //! Short stories through the whole engine: what comes in, and what must go out.
 
 use crate::effect::{AuditRecord, Effect};
+use crate::engine::market::TRADE_AHEAD_NS_MAX;
 use crate::engine::{ConfigError, Engine};
 use crate::risk::Refusal;
 use crate::testing::*;
@@ -342,6 +343,8 @@ fn new_rules_go_on_with_the_same_steps_and_stop_everything_with_other_ones() {
 #[test]
 fn bars_close_and_are_told() {
     let mut story = Story::new();
+    story.now = 100 * S;
+    story.tell(Event::Timer);
     let at = |s: u64, p| Event::Trade(trade(s * S, p, 3, Side::Buy));
     assert!(story.tell(at(100, 6_000_000)).is_empty());
     let effects = story.tell(at(101, 6_000_200));
@@ -356,6 +359,33 @@ fn bars_close_and_are_told() {
         .filter_map(|e| if let Effect::Audit(AuditRecord::Bar { seconds, .. }) = e { Some(*seconds) } else { None })
         .collect();
     assert_eq!(seconds, [1, 60], "by the clock");
+}
+
+#[test]
+fn a_trade_of_the_far_future_does_not_become_the_running_bar() {
+    let mut story = Story::new();
+    story.now = 100 * S;
+    story.tell(Event::Timer);
+    let ahead = story.now + TRADE_AHEAD_NS_MAX;
+    story.tell(Event::Trade(trade(ahead + 1, 9, 3, Side::Buy)));
+    assert_eq!(story.engine.stats().trades_late, 1);
+    story.tell(Event::Trade(trade(100 * S, 6_000_000, 3, Side::Buy)));
+    story.tell(Event::Trade(trade(ahead, 6_000_000, 3, Side::Buy)));
+    assert_eq!(story.engine.stats().trades_late, 1, "a venue clock may be a little ahead");
+    assert_eq!(story.engine.stats().bars, 1, "the second of the good trade");
+}
+
+#[test]
+fn a_restart_comes_before_the_time_that_passed_until_it() {
+    let mut story = Story::new();
+    let entry = story.entry();
+    story.wait(60);
+    let effects = story.tell(session(2));
+    let moves: Vec<_> = effects
+        .iter()
+        .filter_map(|e| if let Effect::Audit(AuditRecord::Order { news, .. }) = e { Some(*news) } else { None })
+        .collect();
+    assert_eq!((moves, queries(&effects)), (vec!["session"], vec![entry.id]));
 }
 
 #[test]
