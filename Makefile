@@ -20,7 +20,7 @@ run: setup ## Install what is missing, build, start the offline demo, print the 
 
 test: setup ## Run every test
 	@sh ops/setup.sh python "$(CACHE)"
-	cargo build --locked --workspace
+	cargo build --locked --workspace --bins --tests
 	TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace
 
 check: ## Format, lints, unit tests of the light crates, tidy; under a minute when warm

@@ -102,8 +102,7 @@ fn config() -> EngineConfig {
 fn main() {
     let frames = frames();
     let table = SymbolTable::new([frames.instrument.clone()]);
-    let [mut clock, mut bare, mut decoding, mut append, mut write, mut apply, mut step] =
-        <[Sample; 7]>::default();
+    let [mut clock, mut bare, mut decoding, mut append, mut write, mut apply, mut step] = <[Sample; 7]>::default();
     let (mut steps_total, mut frames_total, mut effects_hash) = (0, 0, String::new());
     for _ in 0..ROUNDS {
         let mut events = Vec::new();
@@ -139,7 +138,13 @@ fn main() {
         ("step: event to effects", &mut step),
     ];
     for (name, sample) in rows {
-        println!("{name:<34} {:>10} {:>9} {:>9} {:>9}", sample.0.len(), sample.at(0.5), sample.at(0.99), sample.at(0.999));
+        println!(
+            "{name:<34} {:>10} {:>9} {:>9} {:>9}",
+            sample.0.len(),
+            sample.at(0.5),
+            sample.at(0.99),
+            sample.at(0.999)
+        );
     }
     assert_eq!(steps_total, frames_total, "every frame is an event");
 }
@@ -159,21 +164,16 @@ fn bench_journal(events: &[(u64, Event)], append: &mut Sample, write: &mut Sampl
 
 fn bench_book(events: &[(u64, Event)], apply: &mut Sample) {
     let (mut book, mut stats) = (Book::new(), BookStats::default());
-    book.on_link(true);
+    let mut news = book.on_link(true);
     for (ts, event) in events {
-        match event {
-            Event::BookSnapshot(snapshot) => {
-                book.on_snapshot(*ts, snapshot, &mut stats);
-            }
-            Event::BookDelta(delta) if book.is_live() => {
-                apply.time(|| book.on_delta(*ts, delta, &mut stats));
-            }
-            Event::BookDelta(delta) => {
-                book.on_delta(*ts, delta, &mut stats);
-            }
-            _ => {}
-        }
+        news = match event {
+            Event::BookSnapshot(snapshot) => book.on_snapshot(*ts, snapshot, &mut stats),
+            Event::BookDelta(delta) if book.is_live() => apply.time(|| book.on_delta(*ts, delta, &mut stats)),
+            Event::BookDelta(delta) => book.on_delta(*ts, delta, &mut stats),
+            _ => continue,
+        };
     }
+    assert!(black_box(news).applied && book.is_live(), "the book stays live to the end");
 }
 
 fn bench_step(instrument: &Instrument, events: &[(u64, Event)], step: &mut Sample) -> String {

@@ -73,7 +73,8 @@ fn a_home_that_cannot_be_written_is_named() {
 #[test]
 fn without_postgres_the_demo_says_what_to_install_and_starts_nothing() {
     let home = TestHome::new();
-    let output = home.command("demo --port 0").env("TRAIDER_PG_BIN", "/nowhere").env("PATH", "/nowhere").output().unwrap();
+    let output =
+        home.command("demo --port 0").env("TRAIDER_PG_BIN", "/nowhere").env("PATH", "/nowhere").output().unwrap();
     check(&home, &output, 5, &["Postgres", "DATABASE_URL"]);
 }
 
@@ -114,8 +115,7 @@ fn ctrl_c_at_any_stage_of_the_start_leaves_nothing_running() {
     // The start says what it has reached, line by line; each line is a moment to interrupt it.
     for lines in 1..=4 {
         let home = TestHome::new();
-        let mut child =
-            home.command("demo --port 0").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = home.command("demo --port 0").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         let heard: Vec<String> = said.by_ref().take(lines).map_while(Result::ok).collect();
         assert_eq!(heard.len(), lines, "{heard:?}");

@@ -80,7 +80,8 @@ fn count_by_duckdb(home: &Path, rows: u64) {
         return;
     };
     let glob = home.join("lake/dataset=trades/**/*.parquet");
-    let script = format!("import duckdb; print(duckdb.sql(\"select count(*) from '{}'\").fetchall()[0][0])", glob.display());
+    let script =
+        format!("import duckdb; print(duckdb.sql(\"select count(*) from '{}'\").fetchall()[0][0])", glob.display());
     let output = Command::new(python).args(["-c", &script]).output().unwrap();
     let counted = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     assert_eq!(counted, rows.to_string(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -90,7 +90,11 @@ fn check_against_venue(home: &TestHome, summary: &Value, seed: u64) {
     assert_eq!(venue["fills"], summary["fills"], "seed {seed}: every fill once");
     assert_eq!(number(&venue["balances"]["BTC"]), number(&summary["position"]["BTCUSDT"]), "seed {seed}: holding");
     let positions = home.json(&format!("positions --run {run}"), 0);
-    assert_eq!(number(&positions["positions"][0]["position"]), number(&venue["balances"]["BTC"]), "seed {seed}: sum of fills");
+    assert_eq!(
+        number(&positions["positions"][0]["position"]),
+        number(&venue["balances"]["BTC"]),
+        "seed {seed}: sum of fills"
+    );
     assert_eq!(home.json(&format!("parity {run}"), 0)["equal"], true, "seed {seed}: parity over all restarts");
 }
 

@@ -1,6 +1,7 @@
 //! The whole system as a user meets it: the built programs, real sockets, a real Postgres, real signals.
 //!
 //! Long campaigns run a small sample here; `TRAIDER_SOAK=1` (that is `make soak`) runs them in full.
+#![expect(clippy::unwrap_used, reason = "a helper that panics fails the test that called it")]
 
 mod bad_input;
 mod capture;

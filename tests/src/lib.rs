@@ -12,8 +12,7 @@ pub fn root() -> PathBuf {
 
 /// A file of the recorded data, or `None` (with a line that says what is skipped) where the data is not there.
 pub fn recorded(test: &str, file: &str) -> Option<PathBuf> {
-    let dir = std::env::var_os("TRAIDER_SHARED_DATA")
-        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let dir = std::env::var_os("TRAIDER_SHARED_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     let path = dir.join(file);
     if path.is_file() {
         return Some(path.canonicalize().unwrap_or(path));

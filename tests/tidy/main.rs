@@ -179,9 +179,30 @@ fn weight_stays_where_it_belongs() {
 #[test]
 fn the_engine_has_no_clock_no_hash_order_and_no_platform_floats() {
     let banned = [
-        "Instant::now", "SystemTime", "HashMap", "HashSet", "thread_rng", "rand::", ".ln(", ".log(", ".log2(", ".log10(",
-        ".exp(", ".exp2(", ".powf(", ".powi(", ".tanh(", ".sin(", ".cos(", ".cbrt(", "println!", "eprintln!", "async fn",
-        "std::fs", "std::net", "std::thread",
+        "Instant::now",
+        "SystemTime",
+        "HashMap",
+        "HashSet",
+        "thread_rng",
+        "rand::",
+        ".ln(",
+        ".log(",
+        ".log2(",
+        ".log10(",
+        ".exp(",
+        ".exp2(",
+        ".powf(",
+        ".powi(",
+        ".tanh(",
+        ".sin(",
+        ".cos(",
+        ".cbrt(",
+        "println!",
+        "eprintln!",
+        "async fn",
+        "std::fs",
+        "std::net",
+        "std::thread",
     ];
     for dir in ["hotpath/domain/src", "hotpath/engine/src", "hotpath/sim/src"] {
         for path in rust_files(&root().join(dir)) {
@@ -197,10 +218,8 @@ fn the_engine_has_no_clock_no_hash_order_and_no_platform_floats() {
 fn modules_of_the_engine_use_only_modules_above_them() {
     let dir = root().join("hotpath/engine/src");
     let lib = fs::read_to_string(dir.join("lib.rs")).expect("engine/src/lib.rs");
-    let order: Vec<&str> = lib
-        .lines()
-        .filter_map(|l| l.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
-        .collect();
+    let order: Vec<&str> =
+        lib.lines().filter_map(|l| l.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')).collect();
     assert!(order.len() > 5, "the engine's modules stand in lib.rs in flow order");
     for (at, module) in order.iter().enumerate() {
         let mut files = Vec::new();

@@ -231,7 +231,10 @@ impl Wire for Vec<Level> {
         let at = r.at;
         // Checked before anything is reserved, so a lying length cannot make us allocate.
         let mut bytes = Reader { bytes: r.bytes(n.saturating_mul(16))?, at: 0 };
-        (0..n).map(|_| Level::take(&mut bytes)).collect::<Result<_, _>>().map_err(|_| CodecError::Short { at, missing: 0 })
+        (0..n)
+            .map(|_| Level::take(&mut bytes))
+            .collect::<Result<_, _>>()
+            .map_err(|_| CodecError::Short { at, missing: 0 })
     }
 }
 
@@ -381,8 +384,16 @@ macro_rules! wire_event {
     };
 }
 wire_event!(
-    Session = 1, Instrument = 2, BookSnapshot = 3, BookDelta = 4, Quote = 5, Trade = 6, Link = 7, Exec = 8,
-    Balance = 9, Operator = 10,
+    Session = 1,
+    Instrument = 2,
+    BookSnapshot = 3,
+    BookDelta = 4,
+    Quote = 5,
+    Trade = 6,
+    Link = 7,
+    Exec = 8,
+    Balance = 9,
+    Operator = 10,
 );
 
 #[cfg(test)]
@@ -397,8 +408,11 @@ pub(crate) mod tests {
                 v.into_iter().map(|(p, q)| Level { price: Ticks::new(p), qty: Lots::new(q) }).collect::<Vec<_>>()
             })
         };
-        let id = (any::<u32>(), any::<u32>(), any::<u32>())
-            .prop_map(|(home, epoch, sequence)| ClientOrderId { home, epoch, sequence });
+        let id = (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(home, epoch, sequence)| ClientOrderId {
+            home,
+            epoch,
+            sequence,
+        });
         let fill = ("[a-z0-9]{0,20}", any::<i64>(), any::<u64>(), any::<i128>(), any::<bool>()).prop_map(
             |(text, price, qty, fee, maker)| Fill {
                 id: ArrayString::from(&text).unwrap(),
@@ -434,8 +448,11 @@ pub(crate) mod tests {
             (any::<u16>(), any::<u64>(), levels(), levels()).prop_map(|(i, last_id, bids, asks)| {
                 Event::BookSnapshot(BookSnapshot { instrument: InstrumentId(i), ts_venue_ns: 0, last_id, bids, asks })
             }),
-            (id, any::<u64>(), exec)
-                .prop_map(|(id, ts_venue_ns, event)| Event::Exec(ExecReport { id, ts_venue_ns, event })),
+            (id, any::<u64>(), exec).prop_map(|(id, ts_venue_ns, event)| Event::Exec(ExecReport {
+                id,
+                ts_venue_ns,
+                event
+            })),
             ".{0,100}".prop_map(|t| Event::Operator(OperatorCommand::Halt { reason: note(&t) })),
             (any::<bool>()).prop_map(|up| Event::Link(Link { venue: Venue::Binance, channel: Channel::Orders, up })),
         ]

@@ -225,9 +225,10 @@ fn finish<'a>(
     previous: [u8; 32],
 ) -> Result<Segment<'a>, JournalError> {
     let chain = |what: &str| JournalError::Chain { segment, what: what.to_owned() };
-    let first = records.first().filter(|r| r.kind == Kind::Header).ok_or_else(|| {
-        chain(if bytes.is_empty() { "the file is empty" } else { "it does not start with a header" })
-    })?;
+    let first = records
+        .first()
+        .filter(|r| r.kind == Kind::Header)
+        .ok_or_else(|| chain(if bytes.is_empty() { "the file is empty" } else { "it does not start with a header" }))?;
     let header = Header::from_bytes(first.payload).map_err(|e| chain(&e.to_string()))?;
     if header.version != codec::VERSION {
         return Err(chain(&format!("it has layout version {}, this build reads {}", header.version, codec::VERSION)));

@@ -299,10 +299,9 @@ impl OrderState {
             (S::Live { leaves }, E::Accepted { .. }) => S::Live { leaves },
             (S::Cancelling { leaves }, E::Accepted { .. }) => S::Cancelling { leaves },
 
-            (
-                S::InFlight { .. } | S::Live { .. } | S::Cancelling { .. } | S::Unknown { .. },
-                E::Rejected { .. },
-            ) => S::Closed(C::Rejected),
+            (S::InFlight { .. } | S::Live { .. } | S::Cancelling { .. } | S::Unknown { .. }, E::Rejected { .. }) => {
+                S::Closed(C::Rejected)
+            }
 
             // A fill can overtake the acknowledgement, so it also means "accepted".
             (S::InFlight { leaves } | S::Live { leaves }, E::Filled(fill)) => match left(leaves, fill.qty)? {
@@ -319,36 +318,29 @@ impl OrderState {
                 leaves => S::Unknown { leaves, not_found: 0 },
             },
 
-            (
-                S::InFlight { .. } | S::Live { .. } | S::Cancelling { .. } | S::Unknown { .. },
-                E::Cancelled,
-            ) => S::Closed(C::Cancelled),
-            (
-                S::InFlight { .. } | S::Live { .. } | S::Cancelling { .. } | S::Unknown { .. },
-                E::Expired,
-            ) => S::Closed(C::Expired),
+            (S::InFlight { .. } | S::Live { .. } | S::Cancelling { .. } | S::Unknown { .. }, E::Cancelled) => {
+                S::Closed(C::Cancelled)
+            }
+            (S::InFlight { .. } | S::Live { .. } | S::Cancelling { .. } | S::Unknown { .. }, E::Expired) => {
+                S::Closed(C::Expired)
+            }
 
             // "Unknown order" to a cancel means filled, gone or never there: ask.
             (S::Cancelling { leaves }, E::CancelRejected { .. }) => S::Unknown { leaves, not_found: 0 },
-            (
-                state @ (S::InFlight { .. } | S::Live { .. } | S::Unknown { .. }),
-                E::CancelRejected { .. },
-            ) => state,
+            (state @ (S::InFlight { .. } | S::Live { .. } | S::Unknown { .. }), E::CancelRejected { .. }) => state,
 
-            (
-                S::InFlight { leaves } | S::Live { leaves } | S::Cancelling { leaves },
-                E::OutcomeUnknown { .. },
-            ) => S::Unknown { leaves, not_found: 0 },
+            (S::InFlight { leaves } | S::Live { leaves } | S::Cancelling { leaves }, E::OutcomeUnknown { .. }) => {
+                S::Unknown { leaves, not_found: 0 }
+            }
             (state @ S::Unknown { .. }, E::OutcomeUnknown { .. }) => state,
 
             (S::Unknown { leaves, not_found }, E::NotFound) => match not_found + 1 {
                 NOT_FOUND_PROOF.. => S::Closed(C::NeverArrived),
                 not_found => S::Unknown { leaves, not_found },
             },
-            (
-                S::InFlight { leaves } | S::Live { leaves } | S::Cancelling { leaves },
-                E::NotFound,
-            ) => S::Unknown { leaves, not_found: 1 },
+            (S::InFlight { leaves } | S::Live { leaves } | S::Cancelling { leaves }, E::NotFound) => {
+                S::Unknown { leaves, not_found: 1 }
+            }
 
             // The venue lists its fills before it states its status, so whatever is still missing is really gone
             // or really open; `Found { Filled }` with leaves means a fill we have not seen, and the order stays
@@ -378,16 +370,19 @@ impl OrderState {
             // Late answers to questions that no longer matter.
             (
                 S::Closed(c),
-                E::CancelRejected { .. } | E::OutcomeUnknown { .. } | E::NotFound | E::Accepted { .. } | E::Found { .. },
+                E::CancelRejected { .. }
+                | E::OutcomeUnknown { .. }
+                | E::NotFound
+                | E::Accepted { .. }
+                | E::Found { .. },
             ) => S::Closed(c),
             // Said twice, on two paths.
             (S::Closed(C::Cancelled), E::Cancelled)
             | (S::Closed(C::Expired), E::Expired)
             | (S::Closed(C::Rejected), E::Rejected { .. }) => self,
-            (
-                S::Closed(closed),
-                E::Filled(_) | E::Cancelled | E::Expired | E::Rejected { .. },
-            ) => return Err(TransitionError::AfterClose { closed, event: event.name() }),
+            (S::Closed(closed), E::Filled(_) | E::Cancelled | E::Expired | E::Rejected { .. }) => {
+                return Err(TransitionError::AfterClose { closed, event: event.name() });
+            }
         })
     }
 }
@@ -474,13 +469,24 @@ mod tests {
     #[test]
     fn leaves_never_grow_whatever_comes() {
         let news = [
-            accepted(), filled(1), filled(2), ExecEvent::Cancelled, ExecEvent::Expired, unknown(), ExecEvent::NotFound,
-            ExecEvent::Rejected { reason: note("x") }, ExecEvent::CancelRejected { reason: note("x") },
-            found(VenueOrderStatus::Open, 0), found(VenueOrderStatus::Filled, 5), found(VenueOrderStatus::Cancelled, 0),
+            accepted(),
+            filled(1),
+            filled(2),
+            ExecEvent::Cancelled,
+            ExecEvent::Expired,
+            unknown(),
+            ExecEvent::NotFound,
+            ExecEvent::Rejected { reason: note("x") },
+            ExecEvent::CancelRejected { reason: note("x") },
+            found(VenueOrderStatus::Open, 0),
+            found(VenueOrderStatus::Filled, 5),
+            found(VenueOrderStatus::Cancelled, 0),
         ];
         // All scripts of three pieces of news, from every starting state.
         let starts = [
-            OrderState::sent(FIVE), OrderState::Live { leaves: FIVE }, OrderState::Cancelling { leaves: FIVE },
+            OrderState::sent(FIVE),
+            OrderState::Live { leaves: FIVE },
+            OrderState::Cancelling { leaves: FIVE },
             OrderState::Unknown { leaves: FIVE, not_found: 0 },
         ];
         for start in starts {

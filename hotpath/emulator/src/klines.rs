@@ -171,8 +171,8 @@ fn row(i: &Instrument, open_ms: u64, length_ms: u64, bar: &Bar) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules;
     use domain::InstrumentId;
+    use sim::rules;
 
     fn trade(ms: u64, price: i64, qty: u64, aggressor: Side) -> Trade {
         Trade {

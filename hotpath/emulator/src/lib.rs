@@ -14,7 +14,6 @@ mod emitter;
 mod ids;
 mod klines;
 mod rest;
-mod rules;
 pub mod source;
 mod state;
 mod streams;

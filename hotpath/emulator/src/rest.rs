@@ -2,7 +2,6 @@
 //! `/emulator/{status,start}`. The WebSocket API answers with the same functions.
 
 use crate::klines::{Wanted, interval_ms};
-use crate::rules;
 use crate::state::{Shared, Symbol, World};
 use crate::text::{ApiError, fixed, limits};
 use axum::extract::{Query, State};
@@ -11,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use domain::Side;
 use domain::event::Level;
 use serde_json::{Map, Value, json};
+use sim::rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! How Binance writes numbers, rate limits and errors.
 
-use crate::rules::SCALE;
 use domain::Decimal;
 use serde_json::{Value, json};
+use sim::rules::SCALE;
 
 /// A number with eight digits after the point; more digits are kept, so that amounts stay exact.
 pub fn fixed(amount: Decimal) -> String {

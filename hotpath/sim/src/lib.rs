@@ -6,7 +6,7 @@
 //! market's hidden price.
 //!
 //! Start reading at [`venue::SimVenue`]; [`queue`] holds the fill models, [`delay`] the latency model, [`market`] the
-//! synthetic market.
+//! synthetic market, [`rules`] the trading rules of symbols whose source states none.
 #![warn(missing_docs)]
 
 pub mod account;
@@ -18,6 +18,7 @@ mod matching;
 pub mod order;
 pub mod queue;
 pub mod rng;
+pub mod rules;
 pub mod venue;
 
 pub use delay::{DelayedVenue, LatencyModel};

@@ -2,24 +2,12 @@
 //! Numbers stay text until the steps are known, so a finer tick than expected is seen, not refused.
 
 use crate::DataError;
-use domain::Decimal;
 use serde::Deserialize;
+use sim::rules::Steps;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use venues::capture::{Capture, CaptureError};
-
-/// Digits after the point in the venue's prices and sizes.
-pub const SCALE: u8 = 8;
-
-/// The coarsest steps that fit all numbers seen, in units of 10^-8; 0 when none was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Steps {
-    /// Of prices.
-    pub price: u64,
-    /// Of sizes.
-    pub qty: u64,
-}
 
 /// What one symbol shows.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +143,7 @@ impl Scan {
             return self.other += 1;
         }
         let symbol = self.symbols.entry(name).or_default();
-        symbol.steps.see_all(data);
+        see_all(&mut symbol.steps, data);
         match kind {
             "trade" => {
                 symbol.trades += 1;
@@ -174,38 +162,16 @@ impl Scan {
     }
 }
 
-impl Steps {
-    fn see_all(&mut self, data: &Data<'_>) {
-        let number = |text: &Option<Cow<'_, str>>| text.as_deref().map(units).unwrap_or(0);
-        self.price = gcd(self.price, number(&data.p));
-        for qty in [&data.q, &data.bid_qty, &data.ask_qty] {
-            self.qty = gcd(self.qty, number(qty));
-        }
-        for side in [&data.b, &data.a].into_iter().flatten() {
-            match side {
-                Side::Levels(levels) => {
-                    for [price, qty] in levels {
-                        self.price = gcd(self.price, units(price));
-                        self.qty = gcd(self.qty, units(qty));
-                    }
-                }
-                Side::Price(price) => self.price = gcd(self.price, units(price)),
-                Side::Other(_) => {}
-            }
+fn see_all(steps: &mut Steps, data: &Data<'_>) {
+    if let Some(price) = &data.p {
+        steps.see_price(price);
+    }
+    [&data.q, &data.bid_qty, &data.ask_qty].into_iter().flatten().for_each(|qty| steps.see_qty(qty));
+    for side in [&data.b, &data.a].into_iter().flatten() {
+        match side {
+            Side::Levels(levels) => levels.iter().for_each(|[price, qty]| steps.see(price, qty)),
+            Side::Price(price) => steps.see_price(price),
+            Side::Other(_) => {}
         }
     }
-}
-
-/// A number in units of 10^-8; text that is none counts as nothing and is left to the decoder to refuse.
-fn units(text: &str) -> u64 {
-    Decimal::parse(text).ok().and_then(|d| d.at_scale(SCALE)).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
-}
-
-/// Greatest common divisor; with 0 the other number.
-pub const fn gcd(a: u64, b: u64) -> u64 {
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }

@@ -1,8 +1,8 @@
 //! Building columns out of values and finding them again.
 
 use crate::LakeError;
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use std::sync::Arc;
 
 pub fn int(name: &str, nullable: bool) -> Field {

@@ -6,8 +6,8 @@
 
 use crate::LakeError;
 use crate::columns::{Columns, at, int, ints, micros, options, table, times};
-use arrow::array::{Array, BooleanArray, Float64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{Array, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
 /// A row of a dataset with fixed columns.

@@ -3,7 +3,7 @@
 use crate::manifest::{FileEntry, Manifest};
 use crate::parquet_io::{self, decode, schema_hash};
 use crate::{LakeError, Partition, Row};
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;

@@ -190,7 +190,7 @@ async fn artefacts_are_versioned_like_tables() {
 
 #[test]
 fn only_plain_column_types_are_used() {
-    use arrow::datatypes::{DataType, TimeUnit};
+    use arrow_schema::{DataType, TimeUnit};
     let allowed = |t: &DataType| {
         matches!(t, DataType::Int64 | DataType::Float64 | DataType::Boolean | DataType::Utf8 | DataType::Binary)
             || *t == DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))

@@ -160,9 +160,9 @@ impl Loaded {
     pub fn strategy_names(&self) -> Vec<String> {
         let mut names: Vec<String> = BUILT_IN_STRATEGIES.iter().map(|(n, _)| (*n).to_owned()).collect();
         if let Ok(dir) = std::fs::read_dir(&self.strategies) {
-            names.extend(dir.flatten().filter_map(|e| {
-                e.path().file_name()?.to_str()?.strip_suffix(".toml").map(str::to_owned)
-            }));
+            names.extend(
+                dir.flatten().filter_map(|e| e.path().file_name()?.to_str()?.strip_suffix(".toml").map(str::to_owned)),
+            );
         }
         names.sort();
         names.dedup();
@@ -203,7 +203,8 @@ fn explain(error: figment::Error) -> ConfigError {
         match &e.kind {
             figment::error::Kind::UnknownField(field, known) => {
                 let key = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
-                let key = key.strip_suffix(&format!(".{field}.{field}")).map_or(key.clone(), |k| format!("{k}.{field}"));
+                let key =
+                    key.strip_suffix(&format!(".{field}.{field}")).map_or(key.clone(), |k| format!("{k}.{field}"));
                 write!(
                     text,
                     "unknown setting `{key}`{layer}{}; known here: {}",
@@ -261,10 +262,13 @@ fn walk(figment: &Figment, value: &value::Value, key: &str, found: &mut Vec<Orig
             _ => "flag".to_owned(),
         },
     );
-    let text = serde_json::to_value(value).map_or_else(|_| String::new(), |json| match json {
-        serde_json::Value::String(s) => s,
-        other => other.to_string(),
-    });
+    let text = serde_json::to_value(value).map_or_else(
+        |_| String::new(),
+        |json| match json {
+            serde_json::Value::String(s) => s,
+            other => other.to_string(),
+        },
+    );
     found.push(Origin { key: key.to_owned(), value: text, origin });
 }
 

@@ -119,18 +119,19 @@ impl Home {
     pub fn tag(&self) -> Result<u32, HomeError> {
         let path = self.root.join("home.id");
         let fail = |what: &str, source| HomeError { path: path.clone(), what: what.to_owned(), source };
-        match fs::read_to_string(&path) {
-            Ok(text) => u32::from_str_radix(text.trim(), 16)
-                .map_err(|e| fail("home.id does not hold 8 hex digits", io::Error::other(e))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-                let seed = format!("{}-{}-{}", self.root.display(), now.as_nanos(), std::process::id());
-                let tag = crc(seed.as_bytes());
-                write_durably(&path, format!("{tag:08x}\n").as_bytes()).map_err(|e| fail("cannot write", e))?;
-                Ok(tag)
+        if !path.exists() {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let seed = format!("{}-{}-{}", self.root.display(), now.as_nanos(), unique());
+            let tag = crc(seed.as_bytes());
+            // Two first callers may draw at the same moment: the first link counts, both read what it holds.
+            match create_durably(&path, format!("{tag:08x}\n").as_bytes()) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(fail("cannot write", e)),
+                Ok(()) | Err(_) => {}
             }
-            Err(e) => Err(fail("cannot read", e)),
         }
+        let text = fs::read_to_string(&path).map_err(|e| fail("cannot read", e))?;
+        u32::from_str_radix(text.trim(), 16)
+            .map_err(|e| fail("home.id does not hold 8 hex digits", io::Error::other(e)))
     }
 
     /// Takes the next leader epoch: one more than ever taken here, on disk before it is used, so that no order id is
@@ -171,14 +172,33 @@ fn unique() -> String {
 /// # Errors
 /// Whatever the file system says.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let temporary = beside(path, bytes)?;
+    fs::rename(&temporary, path)?;
+    sync_folder(path)
+}
+
+/// As [`write_durably`], but never over a file that is there: that is `AlreadyExists`.
+fn create_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path, bytes)?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    linked?;
+    sync_folder(path)
+}
+
+/// A new file in the same folder, whole and on disk.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = dir.join(format!(".{name}.{}", unique()));
+    let temporary = path.with_file_name(format!(".{name}.{}", unique()));
     let mut file = fs::File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    fs::File::open(dir)?.sync_all()
+    Ok(temporary)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -211,6 +231,24 @@ mod tests {
         });
         assert_eq!(fs::read(&file).unwrap(), b"whole");
         assert_eq!(fs::read_dir(home.run()).unwrap().count(), 0, "probes are gone");
+    }
+
+    #[test]
+    fn first_callers_at_the_same_moment_agree_on_the_tag() {
+        for _ in 0..50 {
+            let dir = tempfile::tempdir().unwrap();
+            let home = Home::locate(Some(dir.path()));
+            let start = std::sync::Barrier::new(8);
+            let draw = || {
+                start.wait();
+                home.tag().unwrap()
+            };
+            let tags: Vec<u32> = std::thread::scope(|scope| {
+                let drawn: Vec<_> = (0..8).map(|_| scope.spawn(draw)).collect();
+                drawn.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(tags.windows(2).all(|pair| pair[0] == pair[1]), "{tags:?}");
+        }
     }
 
     #[test]

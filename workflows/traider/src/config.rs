@@ -28,11 +28,8 @@ pub fn config(ctx: &Context<'_>, verb: &ConfigVerb) -> Result<u8, Fail> {
     let loaded = load(ctx, None)?;
     match verb {
         ConfigVerb::Show { origin } => {
-            let mut rows: Vec<_> = loaded
-                .origins
-                .iter()
-                .map(|o| json!({"key": o.key, "value": o.value, "origin": o.origin}))
-                .collect();
+            let mut rows: Vec<_> =
+                loaded.origins.iter().map(|o| json!({"key": o.key, "value": o.value, "origin": o.origin})).collect();
             rows.sort_by_key(|r| r["key"].as_str().unwrap_or_default().to_owned());
             ctx.out.value(&json!({"settings": rows}), |v| {
                 let rows = v["settings"].as_array().map_or(&[][..], Vec::as_slice);

@@ -5,8 +5,8 @@
 
 use crate::cli::{Context, DemoArgs};
 use crate::fail::{Fail, code};
-use crate::supervise::{Process, Stop, WORKER_STOPPING, alive};
 use crate::runs::Database;
+use crate::supervise::{Process, Stop, WORKER_STOPPING, alive};
 use crate::{config, exec};
 use serde_json::{Value, json};
 use settings::home::write_durably;
@@ -108,7 +108,8 @@ impl Market {
 
         let run_id = ulid::Ulid::generate().to_string();
         let engine = home.run().join("engine.json");
-        let json = serde_json::to_vec_pretty(&plan.engine).map_err(Fail::doing("cannot write the engine's settings"))?;
+        let json =
+            serde_json::to_vec_pretty(&plan.engine).map_err(Fail::doing("cannot write the engine's settings"))?;
         write_durably(&engine, &json).map_err(Fail::doing(format!("cannot write `{}`", engine.display())))?;
         let summary = home.run().join(format!("summary-{run_id}.json"));
         let daemon_args: Vec<String> = [
@@ -142,7 +143,10 @@ impl Market {
             (Some(0), _) => Ok(Some(())),
             (None, Some(signal)) if self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
-                ctx.out.note(&format!("the daemon was killed by signal {signal}; starting it again on run {}", self.run_id));
+                ctx.out.note(&format!(
+                    "the daemon was killed by signal {signal}; starting it again on run {}",
+                    self.run_id
+                ));
                 let mut command = Command::new(exec::sibling("traiderd")?);
                 command.args(&self.daemon_args).args(["--run", &self.run_id]);
                 self.daemon = Process::start("traiderd", command, &ctx.home.logs())?;
@@ -234,10 +238,12 @@ fn say_summary(v: &Value) {
 fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> Result<u8, Fail> {
     let (home, logs, pid) = (&ctx.home, ctx.home.logs(), std::process::id().to_string());
     let mut command = Command::new(exec::sibling("traider-dashboard")?);
-    command
-        .arg("--home")
-        .arg(home.root())
-        .args(["--port", &plan.config.dashboard.port.to_string(), "--parent-pid", &pid]);
+    command.arg("--home").arg(home.root()).args([
+        "--port",
+        &plan.config.dashboard.port.to_string(),
+        "--parent-pid",
+        &pid,
+    ]);
     let mut page = Process::start("traider-dashboard", command, &logs)?;
     let url = page.ready(READY, stop)?["url"].as_str().unwrap_or_default().to_owned();
     let state = json!({"pid": std::process::id(), "run_id": market.run_id, "dashboard": url, "source": plan.source});
@@ -417,7 +423,10 @@ pub fn down(ctx: &Context<'_>) -> Result<u8, Fail> {
     let until = Instant::now() + WORKER_STOPPING + 4 * STOPPING;
     while alive(pid) {
         if Instant::now() > until {
-            return Err(Fail::plain(format!("process {pid} does not stop; its log is `{}`", ctx.home.logs().display())));
+            return Err(Fail::plain(format!(
+                "process {pid} does not stop; its log is `{}`",
+                ctx.home.logs().display()
+            )));
         }
         std::thread::sleep(Duration::from_millis(50));
     }

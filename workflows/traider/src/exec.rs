@@ -62,7 +62,8 @@ fn wait_for_research(ctx: &Context<'_>) -> Result<(), Fail> {
             return sibling("traider-research").map(|_| ());
         }
         if !told {
-            ctx.out.note("the research binary is still being built in the background; waiting for it (Ctrl-C to give up)");
+            ctx.out
+                .note("the research binary is still being built in the background; waiting for it (Ctrl-C to give up)");
             told = true;
         }
         std::thread::sleep(std::time::Duration::from_secs(1));

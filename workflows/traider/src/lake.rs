@@ -25,8 +25,13 @@ pub fn lake(ctx: &Context<'_>, verb: &LakeVerb) -> Result<u8, Fail> {
             let (exit, listed) = exec::worker(ctx, "lake-ls", &json!({"dataset": dataset}))?;
             ctx.out.value(&listed, |v| {
                 let columns = [
-                    ("DATASET", "dataset"), ("VENUE", "venue"), ("INSTRUMENT", "instrument"), ("DAY", "day"),
-                    ("ROWS", "rows"), ("BYTES", "bytes"), ("VERSION", "version"),
+                    ("DATASET", "dataset"),
+                    ("VENUE", "venue"),
+                    ("INSTRUMENT", "instrument"),
+                    ("DAY", "day"),
+                    ("ROWS", "rows"),
+                    ("BYTES", "bytes"),
+                    ("VERSION", "version"),
                 ];
                 out::table(&columns, &["ROWS", "BYTES", "VERSION"], array(&v["partitions"]));
             });
@@ -38,7 +43,9 @@ pub fn lake(ctx: &Context<'_>, verb: &LakeVerb) -> Result<u8, Fail> {
                 let columns: Vec<String> = array(&v["columns"]).iter().map(out::text).collect();
                 let rows: Vec<Value> = array(&v["rows"])
                     .iter()
-                    .map(|row| columns.iter().cloned().zip(array(row).iter().cloned()).collect::<serde_json::Map<_, _>>())
+                    .map(|row| {
+                        columns.iter().cloned().zip(array(row).iter().cloned()).collect::<serde_json::Map<_, _>>()
+                    })
                     .map(Value::Object)
                     .collect();
                 let heads: Vec<(&str, &str)> = columns.iter().map(|c| (c.as_str(), c.as_str())).collect();
@@ -63,8 +70,9 @@ pub fn report(ctx: &Context<'_>, verb: &ReportVerb) -> Result<u8, Fail> {
             ctx.home.reports().display()
         ))
     })?;
-    let report: Value = serde_json::from_slice(&text)
-        .map_err(|e| Fail::new(code::VERIFICATION, format!("the report of {day} is damaged: {e}; run the day again")))?;
+    let report: Value = serde_json::from_slice(&text).map_err(|e| {
+        Fail::new(code::VERIFICATION, format!("the report of {day} is damaged: {e}; run the day again"))
+    })?;
     ctx.out.value(&report, |v| {
         println!("{day}  {}  {}", out::text(&v["state"]), dir.join("report.html").display());
         for section in ["header", "money", "orders", "risk", "execution", "compliance"] {
@@ -81,9 +89,8 @@ pub fn report(ctx: &Context<'_>, verb: &ReportVerb) -> Result<u8, Fail> {
 
 fn newest(ctx: &Context<'_>) -> Result<String, Fail> {
     let days = std::fs::read_dir(ctx.home.reports()).ok().into_iter().flatten().flatten();
-    let mut days: Vec<String> = days
-        .filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_prefix("day=")).map(str::to_owned))
-        .collect();
+    let mut days: Vec<String> =
+        days.filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_prefix("day=")).map(str::to_owned)).collect();
     days.sort();
     days.pop().ok_or_else(|| {
         Fail::plain("there is no report yet; `traider run start daily --partition DAY --wait` makes one")

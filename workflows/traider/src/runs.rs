@@ -81,7 +81,8 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
     with_database(ctx, |db, stop| match verb {
         RunVerb::Start { workflow, partition, params, wait } => {
             let params = parse_params(params)?;
-            let flow = flows::find(&ctx.home.config().join("workflows"), workflow).map_err(|e| Fail::new(code::CONFIG, e.to_string()))?;
+            let flow = flows::find(&ctx.home.config().join("workflows"), workflow)
+                .map_err(|e| Fail::new(code::CONFIG, e.to_string()))?;
             let plan = flow.plan(partition, &params).map_err(|e| Fail::new(code::USAGE, e.to_string()))?;
             let started = db.ask(store::control::start_run(&db.store, &plan, Trigger::Manual))?;
             if !wait {
@@ -162,9 +163,8 @@ fn job_input(kind: &str, args: &str) -> Result<Value, Fail> {
 fn parse_params(params: &[String]) -> Result<Map<String, Value>, Fail> {
     let mut parsed = Map::new();
     for text in params {
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| Fail::new(code::USAGE, format!("--param `{text}` is not KEY=VALUE")))?;
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| Fail::new(code::USAGE, format!("--param `{text}` is not KEY=VALUE")))?;
         // A value that is JSON is taken as such (numbers, lists), anything else is text.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         parsed.insert(key.to_owned(), value);
@@ -238,7 +238,10 @@ fn logs(ctx: &Context<'_>, db: &Database, run: &str, step: Option<&str>) -> Resu
         for line in array(&v["lines"]) {
             println!(
                 "{}  {:<5} {}#{}  {}",
-                out::text(&line["ts"]), out::text(&line["level"]), out::text(&line["step"]), line["attempt"],
+                out::text(&line["ts"]),
+                out::text(&line["level"]),
+                out::text(&line["step"]),
+                line["attempt"],
                 out::text(&line["message"])
             );
         }
@@ -249,8 +252,14 @@ fn logs(ctx: &Context<'_>, db: &Database, run: &str, step: Option<&str>) -> Resu
 fn say_list(ctx: &Context<'_>, name: &str, rows: Vec<Value>) {
     ctx.out.value(&json!({name: rows}), |v| {
         let columns = [
-            ("ID", "id"), ("WORKFLOW", "workflow"), ("PARTITION", "partition"), ("STATE", "state"),
-            ("DONE", "steps_done"), ("OF", "steps"), ("TRIGGER", "trigger"), ("QUEUED", "queued_at"),
+            ("ID", "id"),
+            ("WORKFLOW", "workflow"),
+            ("PARTITION", "partition"),
+            ("STATE", "state"),
+            ("DONE", "steps_done"),
+            ("OF", "steps"),
+            ("TRIGGER", "trigger"),
+            ("QUEUED", "queued_at"),
         ];
         out::table(&columns, &["DONE", "OF"], array(&v[name]));
     });
@@ -260,7 +269,9 @@ fn say_run(ctx: &Context<'_>, shown: &Value) {
     ctx.out.value(shown, |v| {
         println!(
             "run {}  {}  partition {}  {}",
-            out::text(&v["id"]), out::text(&v["workflow"]), out::text(&v["partition"]),
+            out::text(&v["id"]),
+            out::text(&v["workflow"]),
+            out::text(&v["partition"]),
             out::text(&v["state"]).to_uppercase()
         );
         let columns =

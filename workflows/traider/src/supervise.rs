@@ -122,7 +122,8 @@ impl Process {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
         let errors: Vec<&str> = lines.iter().copied().filter(|l| l.starts_with("error:")).collect();
-        let words = if errors.is_empty() { lines[lines.len().saturating_sub(3)..].join("\n") } else { errors.join("\n") };
+        let words =
+            if errors.is_empty() { lines[lines.len().saturating_sub(3)..].join("\n") } else { errors.join("\n") };
         let words = words.trim_start_matches("error: ");
         let exit = status.as_ref().ok().and_then(ExitStatus::code).and_then(|c| u8::try_from(c).ok());
         let ended = status.map_or_else(|e| e.to_string(), |s| s.to_string());

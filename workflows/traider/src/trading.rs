@@ -24,8 +24,15 @@ pub fn orders(ctx: &Context<'_>, verb: &OrdersVerb) -> Result<u8, Fail> {
             let shown = json!({"run_id": facts["run_id"], "orders": orders});
             ctx.out.value(&shown, |v| {
                 let columns = [
-                    ("ORDER", "order_id"), ("SYMBOL", "symbol"), ("SIDE", "side"), ("PRICE", "price"), ("QTY", "qty"),
-                    ("FILLED", "filled"), ("STATE", "state"), ("STRATEGY", "strategy"), ("REASON", "reason"),
+                    ("ORDER", "order_id"),
+                    ("SYMBOL", "symbol"),
+                    ("SIDE", "side"),
+                    ("PRICE", "price"),
+                    ("QTY", "qty"),
+                    ("FILLED", "filled"),
+                    ("STATE", "state"),
+                    ("STRATEGY", "strategy"),
+                    ("REASON", "reason"),
                 ];
                 out::table(&columns, &["PRICE", "QTY", "FILLED"], array(&v["orders"]));
             });
@@ -45,8 +52,13 @@ pub fn orders(ctx: &Context<'_>, verb: &OrdersVerb) -> Result<u8, Fail> {
                     println!("{key:>12}  {}", out::text(value));
                 }
                 println!();
-                let columns =
-                    [("FILL", "fill_id"), ("PRICE", "price"), ("QTY", "qty"), ("FEE", "fee_amount"), ("IN", "fee_asset")];
+                let columns = [
+                    ("FILL", "fill_id"),
+                    ("PRICE", "price"),
+                    ("QTY", "qty"),
+                    ("FEE", "fee_amount"),
+                    ("IN", "fee_asset"),
+                ];
                 out::table(&columns, &["PRICE", "QTY", "FEE"], array(&v["fills"]));
             });
         }
@@ -70,8 +82,13 @@ pub fn positions(ctx: &Context<'_>, choice: &RunChoice) -> Result<u8, Fail> {
     }
     ctx.out.value(&json!({"run_id": facts["run_id"], "positions": rows}), |v| {
         let columns = [
-            ("SYMBOL", "symbol"), ("POSITION", "position"), ("MARK", "mark"), ("VALUE", "value"), ("NET P&L", "net"),
-            ("FEES", "fees"), ("FILLS", "fills"),
+            ("SYMBOL", "symbol"),
+            ("POSITION", "position"),
+            ("MARK", "mark"),
+            ("VALUE", "value"),
+            ("NET P&L", "net"),
+            ("FEES", "fees"),
+            ("FILLS", "fills"),
         ];
         out::table(&columns, &["POSITION", "MARK", "VALUE", "NET P&L", "FEES", "FILLS"], array(&v["positions"]));
     });
@@ -172,7 +189,10 @@ pub fn parity(ctx: &Context<'_>, run: Option<&str>) -> Result<u8, Fail> {
         if v["equal"] == true {
             println!(
                 "equal: run {} re-ran byte-identical, {} records, {} effects, hash {}",
-                out::text(&v["run_id"]), v["records"], v["effects"], out::text(&v["effects_hash"])
+                out::text(&v["run_id"]),
+                v["records"],
+                v["effects"],
+                out::text(&v["effects_hash"])
             );
         } else {
             println!("NOT equal: run {}", out::text(&v["run_id"]));

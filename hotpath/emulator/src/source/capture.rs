@@ -3,11 +3,11 @@
 
 use super::decode::{self, Body, Depth, Envelope};
 use super::{Item, ItemKind, Listed, Message, Opened, SourceError};
-use crate::rules;
 use axum::extract::ws::Utf8Bytes;
 use domain::event::BookSnapshot;
 use domain::{Instrument, InstrumentId};
 use flate2::read::MultiGzDecoder;
+use sim::rules;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};

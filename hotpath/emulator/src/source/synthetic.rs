@@ -1,12 +1,12 @@
 //! The synthetic market as a source: [`sim::market`] in the words of Binance's streams. Made up, and named so.
 
 use super::{Item, ItemKind, Listed, Message, Opened, SourceError};
-use crate::rules::{self, Steps};
 use crate::text::fixed;
 use axum::extract::ws::Utf8Bytes;
 use domain::event::Level;
 use domain::{Event, Instrument, InstrumentId, Lots, Side, Ticks};
 use sim::market::{MarketConfig, STEP_NS, SyntheticMarket};
+use sim::rules::{self, Steps};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

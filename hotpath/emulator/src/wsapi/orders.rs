@@ -2,12 +2,12 @@
 
 use super::{News, report};
 use crate::rest::{self, Params, number, required};
-use crate::rules;
 use crate::state::World;
 use crate::text::ApiError;
 use domain::order::TimeInForce;
 use domain::{ClientOrderId, Decimal, Increment, InstrumentId, Lots, Side, Ticks, num::NumError};
 use serde_json::{Value, json};
+use sim::rules;
 use sim::{NewOrder, OwnTrade, SimKind, SimOrder};
 
 const NS_PER_MS: u64 = 1_000_000;

@@ -2,11 +2,10 @@
 //! the clock; a timer event comes every 100 ms of it. The run is journaled like any other, so it can be replayed,
 //! asked why, and brought into the lake; the same inputs give the same journal, byte for byte.
 //!
-//! Read on: [`drive`] is the loop, [`rules`] the trading rules of captures.
+//! Read on: [`drive`] is the loop.
 
 pub mod drive;
 pub mod journal;
-pub mod rules;
 
 use crate::DataError;
 use crate::capture::{Scan, scan};
@@ -128,7 +127,7 @@ fn choose(spec: &mut Spec) -> Result<(), DataError> {
 
 fn instruments(scan: &Scan) -> Result<Vec<Instrument>, DataError> {
     let one = |(n, (name, symbol)): (u16, (&String, &crate::capture::Symbol))| {
-        rules::instrument(InstrumentId(n), name, symbol.steps)
+        sim::rules::instrument(InstrumentId(n), name, &symbol.steps).map_err(DataError::Value)
     };
     (0u16..).zip(&scan.symbols).map(one).collect()
 }

@@ -1,8 +1,8 @@
 //! The daily steps on a recorded day.
 
 use super::{BTC, ETH, home_with, recorded, recorded_or_skip, spec};
-use arrow::array::{Array, Float64Array, TimestampMillisecondArray, TimestampNanosecondArray};
-use arrow::ipc::reader::FileReader;
+use arrow_array::{Array, Float64Array, TimestampMillisecondArray, TimestampNanosecondArray};
+use arrow_ipc::reader::FileReader;
 use data::backtest::{Latency, backtest};
 use data::{features, ingest, validate};
 use domain::Decimal;

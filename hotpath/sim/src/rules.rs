@@ -1,5 +1,5 @@
-//! Trading rules of the symbols we serve: known ones for the large pairs, made finer where a capture shows finer
-//! prices or sizes.
+//! Trading rules where the source states none (captures record prices, not rules): known steps of the large pairs as in
+//! the venue's exchangeInfo of 2024, made finer where the recorded numbers are finer.
 
 use domain::{Asset, Decimal, Increment, Instrument, InstrumentId, Lots, TickLots, Venue};
 
@@ -14,8 +14,8 @@ pub const NOTIONAL_MIN: u64 = 5;
 /// Largest order, in base.
 pub const QTY_MAX: u64 = 9000;
 
-/// Tick, lot and a plausible price of the symbols we know, in text.
-pub const KNOWN: [(&str, &str, &str); 4] = [
+/// Symbol, tick, lot.
+const KNOWN: [(&str, &str, &str); 4] = [
     ("BTCUSDT", "0.01", "0.00001"),
     ("ETHUSDT", "0.01", "0.0001"),
     ("BNBUSDT", "0.01", "0.001"),
@@ -24,11 +24,21 @@ pub const KNOWN: [(&str, &str, &str); 4] = [
 
 const QUOTES: [&str; 12] = ["FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "USD"];
 
-/// The coarsest steps that fit all prices and sizes seen, in units of 10^-8.
-#[derive(Clone, Copy, Debug, Default)]
+/// For all others, unless their numbers are finer.
+const USUAL: (&str, &str) = ("0.01", "0.00001");
+
+/// The coarsest steps that fit all numbers seen, in units of 10^-8; 0 when none was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
-    price: u64,
-    qty: u64,
+    /// Of prices.
+    pub price: u64,
+    /// Of sizes.
+    pub qty: u64,
+}
+
+/// A number in units of 10^-8; text that is none counts as nothing and is left to the decoder to refuse.
+fn units(text: &str) -> u64 {
+    Decimal::parse(text).ok().and_then(|d| d.at_scale(SCALE)).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
 }
 
 const fn gcd(a: u64, b: u64) -> u64 {
@@ -40,12 +50,17 @@ const fn gcd(a: u64, b: u64) -> u64 {
 }
 
 impl Steps {
-    /// Takes note of a price and a quantity; text that is no number is left to the decoder.
+    /// Takes note of a price and a quantity.
     pub fn see(&mut self, price: &str, qty: &str) {
-        let units = |text: &str| {
-            Decimal::parse(text).ok().and_then(|d| d.at_scale(SCALE)).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
-        };
+        self.see_price(price);
+        self.see_qty(qty);
+    }
+    /// Takes note of a price.
+    pub fn see_price(&mut self, price: &str) {
         self.price = gcd(units(price), self.price);
+    }
+    /// Takes note of a quantity.
+    pub fn see_qty(&mut self, qty: &str) {
         self.qty = gcd(units(qty), self.qty);
     }
 }
@@ -56,7 +71,7 @@ impl Steps {
 /// In words, when base and quote cannot be told from the symbol.
 pub fn instrument(id: InstrumentId, symbol: &str, seen: &Steps) -> Result<Instrument, String> {
     let known = KNOWN.iter().find(|(name, ..)| *name == symbol);
-    let (tick, lot) = known.map_or(("0.01", "0.00001"), |(_, tick, lot)| (*tick, *lot));
+    let (tick, lot) = known.map_or(USUAL, |(_, tick, lot)| (*tick, *lot));
     let fine = |text: &str, seen: u64| {
         let step = Decimal::parse(text).ok()?.at_scale(SCALE)?;
         let step = gcd(u64::try_from(step).ok()?, seen);
