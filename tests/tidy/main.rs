@@ -316,3 +316,33 @@ fn every_refusal_of_risk_is_named_in_a_test() {
         assert!(tests.contains(&format!("Refusal::{variant}")), "no test names `Refusal::{variant}`");
     }
 }
+
+/// Every path of this repository that a page names is there: links, and names in backticks that end like a file.
+#[test]
+fn every_path_the_pages_name_exists() {
+    const ENDINGS: [&str; 7] = [".rs", ".toml", ".sh", ".sql", ".md", ".css", ".js"];
+    const FOLDERS: [&str; 9] = ["hotpath", "jobs", "workflows", "ops", "tests", "docs", "sql", "config", ".ci"];
+    let mut pages = vec![root().join("README.md")];
+    for folder in ["docs", "docs/decisions"] {
+        let entries = fs::read_dir(root().join(folder)).expect("the folder of pages");
+        pages.extend(entries.map(|e| e.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+    }
+    let mut seen = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        let here = page.parent().expect("a page is in a folder");
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(to, _)| to);
+        let links = links.filter(|to| !to.contains("://") && !to.starts_with('#'));
+        let links = links.map(|to| here.join(to.split('#').next().unwrap_or_default()));
+        let named = text.split('`').skip(1).step_by(2);
+        let named =
+            named.filter(|name| ENDINGS.iter().any(|e| name.ends_with(e)) && !name.contains(['*', '<', ' ', '{']));
+        let named =
+            named.filter(|name| FOLDERS.iter().any(|f| name.split('/').next() == Some(f) && name.contains('/')));
+        for path in links.chain(named.map(|name| root().join(name))) {
+            seen += 1;
+            assert!(path.exists(), "{} names {}, which is not there", page.display(), path.display());
+        }
+    }
+    assert!(seen > 12, "the pages name {seen} paths: are they still found?");
+}
