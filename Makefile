@@ -33,7 +33,9 @@ check: ## Format, lints, unit tests of the light crates, tidy; under a minute wh
 bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 	cargo bench --locked --profile release-hot -p tests --bench hotpath
 
-soak: build ## The long campaigns in full: kills, seeds
+soak: setup ## The long campaigns in full: kills, seeds
+	@sh ops/setup.sh python "$(CACHE)"
+	cargo build --locked --workspace --bins --tests
 	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked -p tests --test e2e -- --nocapture
 
 build: ## Build the light programs (release)

@@ -6,6 +6,7 @@
 mod bad_input;
 mod capture;
 mod daily;
+mod disk_full;
 mod kills;
 
 use std::path::Path;

@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("traider-emulator: {error:#}");
+    eprintln!("error: traider-emulator: {error:#}");
     match error.downcast_ref::<ServeError>() {
         Some(ServeError::Bind { .. }) => ExitCode::from(PORT_TAKEN),
         _ => ExitCode::FAILURE,

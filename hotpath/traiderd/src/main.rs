@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("traiderd: {error:#}");
+            eprintln!("error: traiderd: {error:#}");
             ExitCode::from(error.downcast_ref::<DaemonError>().map_or(1, DaemonError::exit_code))
         }
     }

@@ -75,7 +75,15 @@ pub fn report(ctx: &Context<'_>, verb: &ReportVerb) -> Result<u8, Fail> {
     })?;
     ctx.out.value(&report, |v| {
         println!("{day}  {}  {}", out::text(&v["state"]), dir.join("report.html").display());
-        for section in ["header", "money", "orders", "risk", "execution", "compliance"] {
+        for reason in array(&v["reasons"]) {
+            println!("  because {}", out::text(reason));
+        }
+        println!("\nprofit and loss, after fees");
+        let amounts = ["REALIZED", "UNREALIZED", "FEES", "NET"].map(|title| (title, title.to_lowercase()));
+        let mut columns = vec![("CURRENCY", "currency")];
+        columns.extend(amounts.iter().map(|(title, key)| (*title, key.as_str())));
+        out::table(&columns, &["REALIZED", "UNREALIZED", "FEES", "NET"], array(&v["money"]["totals"]));
+        for section in ["orders", "risk", "execution", "compliance"] {
             if let Some(map) = v[section].as_object() {
                 println!("\n{section}");
                 for (key, value) in map.iter().filter(|(_, value)| !value.is_array() && !value.is_object()) {

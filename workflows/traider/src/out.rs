@@ -1,7 +1,7 @@
 //! What a command says: data on stdout (one JSON object with `--json`), everything else on stderr.
 
 use crate::cli::Global;
-use crate::fail::Fail;
+use crate::fail::{Fail, code};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Value;
 use std::io::IsTerminal;
@@ -54,6 +54,9 @@ impl Out {
         if self.json {
             let error = serde_json::json!({"error": {"exit_code": fail.code, "message": fail.message}});
             eprintln!("{error}");
+        } else if fail.code == code::INTERRUPTED {
+            // The user asked for it: no error to them.
+            eprintln!("{}", fail.message);
         } else if self.colour {
             eprintln!("\x1b[1;31merror:\x1b[0m {}", fail.message);
         } else {
@@ -87,6 +90,17 @@ pub fn text(value: &Value) -> String {
         Value::String(s) => s.clone(),
         other => other.to_string(),
     }
+}
+
+/// An object in one line: its plain members, and of nested ones how many there are; the rest is for `--json`.
+pub fn brief(value: &Value) -> String {
+    let Some(map) = value.as_object() else { return text(value) };
+    let member = |(key, value): (&String, &Value)| match value {
+        Value::Array(list) => format!("{key} {}", list.len()),
+        Value::Object(members) => format!("{key} {}", members.len()),
+        plain => format!("{key} {}", text(plain)),
+    };
+    map.iter().map(member).collect::<Vec<_>>().join(", ")
 }
 
 /// Nanoseconds since 1970 as RFC 3339 UTC with milliseconds.

@@ -276,7 +276,11 @@ fn say_run(ctx: &Context<'_>, shown: &Value) {
         );
         let columns =
             [("STEP", "name"), ("STATE", "state"), ("TRY", "attempt"), ("WHAT IT SAID", "summary"), ("ERROR", "error")];
-        out::table(&columns, &["TRY"], array(&v["steps"]));
+        let mut steps = array(&v["steps"]).to_vec();
+        for step in &mut steps {
+            step["summary"] = out::brief(&step["summary"]).into();
+        }
+        out::table(&columns, &["TRY"], &steps);
         if v["state"] == "failed" {
             println!("next: traider run logs {0}; traider run retry {0}", out::text(&v["id"]));
         }

@@ -68,9 +68,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` as `name`; stderr goes to `<logs>/<name>.log`, stdout is read line by line.
+    /// Starts `command` as `name`; stderr goes to `<logs>/<name>.log` (the log before it stays as `.log.old`: it may say
+    /// why that one died), stdout is read line by line.
     pub fn start(name: &'static str, mut command: Command, logs: &Path) -> Result<Process, Fail> {
         let log = logs.join(format!("{name}.log"));
+        // There is none before the first start.
+        std::fs::rename(&log, logs.join(format!("{name}.log.old"))).ok();
         let file = File::create(&log).map_err(Fail::doing(format!("cannot write the log `{}`", log.display())))?;
         let mut child = command
             .stdin(Stdio::null())

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use settings::Home;
 use std::io::{BufRead, BufReader};
@@ -32,24 +34,23 @@ fn ready(child: &mut Child) -> Value {
     serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a ready line: {line:?}"))
 }
 
-fn os_signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
 }
 
 #[test]
 fn it_says_when_it_is_ready_and_takes_its_server_down_when_asked_to_stop() {
     let dir = temporary();
-    for name in ["TERM", "INT"] {
+    for name in [Signal::SIGTERM, Signal::SIGINT] {
         let mut child = worker(dir.path()).arg("run").spawn().unwrap();
         let said = ready(&mut child);
         assert_eq!((said["event"].as_str(), said["pid"].as_u64()), (Some("ready"), Some(u64::from(child.id()))));
         let home = Home::locate(Some(dir.path()));
         assert!(Cluster::attach(&home).unwrap().is_some(), "the server runs");
-        os_signal(&child, name);
+        signal(&child, name);
         let ended = child.wait_with_output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        assert!(Cluster::attach(&home).unwrap().is_none(), "the server is stopped after SIG{name}");
+        assert!(Cluster::attach(&home).unwrap().is_none(), "the server is stopped after {name}");
     }
 }
 
