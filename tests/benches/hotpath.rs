@@ -49,8 +49,8 @@ struct Frames {
 fn frames() -> Frames {
     let file = "l2/binance_raw/spot_btcusdt_20240808.gz";
     let instrument = instrument();
-    match tests::recorded("bench", file) {
-        Some(path) => Frames { what: format!("recorded {file}"), texts: recorded(&path), instrument },
+    match recorded::find("bench", file) {
+        Some(path) => Frames { what: format!("recorded {file}"), texts: lines(&path), instrument },
         None => Frames { what: "synthetic market, seed 7".to_owned(), texts: synthetic(), instrument },
     }
 }
@@ -71,7 +71,7 @@ fn instrument() -> Instrument {
     }
 }
 
-fn recorded(path: &Path) -> Vec<(u64, String)> {
+fn lines(path: &Path) -> Vec<(u64, String)> {
     let mut capture = venues::capture::Capture::open(path).expect("the capture opens");
     let mut texts = Vec::new();
     while let Some((ts, text)) = capture.next_line().expect("the capture is whole") {

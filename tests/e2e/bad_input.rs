@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Output, Stdio};
-use tests::{TestHome, recorded};
+use tests::TestHome;
 
 #[track_caller]
 fn check(home: &TestHome, output: &Output, exit: i32, words: &[&str]) {
@@ -32,7 +32,7 @@ fn a_missing_capture_is_named() {
 
 #[test]
 fn a_truncated_capture_is_refused_before_anything_runs() {
-    let Some(file) = recorded("a_truncated_capture_is_refused_before_anything_runs", BTC) else { return };
+    let Some(file) = recorded::find("a_truncated_capture_is_refused_before_anything_runs", BTC) else { return };
     let home = TestHome::new();
     let cut = home.path().join("cut.gz");
     let whole = fs::read(file).unwrap();

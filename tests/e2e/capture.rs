@@ -4,7 +4,7 @@ use crate::{BTC, ETH, headless};
 use domain::Decimal;
 use serde_json::Value;
 use std::fs;
-use tests::{TestHome, recorded};
+use tests::TestHome;
 
 fn number(v: &Value) -> Decimal {
     let text = v.as_str().map_or_else(|| v.to_string(), str::to_owned);
@@ -35,7 +35,7 @@ fn check_books(home: &TestHome, summary: &Value) {
 }
 
 fn check_capture(test: &str, file: &str, diffs: u64, tops: u64) {
-    let Some(file) = recorded(test, file) else { return };
+    let Some(file) = recorded::find(test, file) else { return };
     let home = TestHome::new();
     let summary = home.json(&headless(&file), 0);
     let book = &summary["book"];
@@ -120,7 +120,7 @@ fn a_flipped_byte_in_the_journal_is_found_and_its_record_named() {
 
 #[test]
 fn two_backtests_in_two_homes_give_the_same_effects() {
-    let Some(file) = recorded("two_backtests_in_two_homes_give_the_same_effects", BTC) else { return };
+    let Some(file) = recorded::find("two_backtests_in_two_homes_give_the_same_effects", BTC) else { return };
     let command = format!("backtest run --source capture:{} --strategy flow-imbalance", file.display());
     let (one, two) = (TestHome::new(), TestHome::new());
     let (a, b) = (one.json(&command, 0), two.json(&command, 0));

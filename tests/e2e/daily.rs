@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tests::{TestHome, recorded};
+use tests::TestHome;
 
 const DAY: &str = "2024-08-08";
 
@@ -41,42 +41,67 @@ fn check_done(run: &Value) {
     }
 }
 
-#[test]
-fn a_recorded_day_becomes_lake_ledger_and_report_twice_the_same() {
-    let Some(file) = recorded("a_recorded_day_becomes_lake_ledger_and_report_twice_the_same", BTC) else { return };
-    let home = TestHome::new();
-    let summary = home.json(&headless(&file), 0);
-    let start = format!("run start daily --partition {DAY} --wait");
+/// Runs the day twice: every step done, the same bytes.
+fn check_twice(home: &TestHome, day: &str) {
+    let start = format!("run start daily --partition {day} --wait");
     check_done(&home.json(&start, 0));
     let first = artefacts(home.path());
-    assert!(first.keys().any(|p| p.ends_with(format!("reports/day={DAY}/report.html"))), "{:?}", first.keys());
+    assert!(first.keys().any(|p| p.ends_with(format!("reports/day={day}/report.html"))), "{:?}", first.keys());
     check_done(&home.json(&start, 0));
     let second = artefacts(home.path());
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     for (name, bytes) in &first {
         assert!(second[name] == *bytes, "{} changed on the second run", name.display());
     }
+}
 
+#[test]
+fn a_recorded_day_becomes_lake_ledger_and_report_twice_the_same() {
+    let Some(file) = recorded::find("a_recorded_day_becomes_lake_ledger_and_report_twice_the_same", BTC) else {
+        return;
+    };
+    let home = TestHome::new();
+    let summary = home.json(&headless(&file), 0);
+    check_twice(&home, DAY);
     let rows = count_by_sql(&home);
+    // Counted in the capture with grep and awk: 9757 trades, of which 9738 happened before midnight by the venue's
+    // clock. The market stands still until the daemon listens, so none is missed.
+    assert_eq!(rows, 9738);
     count_by_duckdb(home.path(), rows);
     let report = home.json(&format!("report show {DAY}"), 0);
     assert_eq!(report["execution"]["fills"], summary["fills"], "{report:#}");
     assert!(home.processes().is_empty(), "nothing is left running");
 }
 
+#[test]
+fn a_day_of_the_synthetic_market_becomes_lake_ledger_and_report_twice_the_same() {
+    let home = TestHome::new();
+    let day = synthetic(&home).1;
+    check_twice(&home, &day);
+    let rows = count_by_sql(&home);
+    assert!(rows > 0);
+    count_by_duckdb(home.path(), rows);
+}
+
+/// A run on the synthetic market, which begins now, and the UTC day of its first order.
+fn synthetic(home: &TestHome) -> (Value, String) {
+    let summary = home.json("demo --headless --seconds 90 --speed max --seed 3", 0);
+    let listed = home.json("orders list", 0);
+    let orders = listed["orders"].as_array().unwrap();
+    let first = orders.iter().map(|o| o["created_ns"].as_i64().unwrap()).min().unwrap();
+    let day = jiff::Timestamp::from_nanosecond(first.into()).unwrap().strftime("%F").to_string();
+    (summary, day)
+}
+
 fn count_by_sql(home: &TestHome) -> u64 {
     let result = home.json_args(&["lake", "sql", "select count(*) as n from trades"], 0);
-    let rows = result["rows"][0][0].as_u64().unwrap();
-    // Counted in the capture with grep and awk: 9757 trades, of which 9738 happened before midnight by the venue's
-    // clock. The market stands still until the daemon listens, so none is missed.
-    assert_eq!(rows, 9738, "{result}");
-    rows
+    result["rows"][0][0].as_u64().unwrap()
 }
 
 /// DuckDB, another reader altogether, counts the same rows.
 fn count_by_duckdb(home: &Path, rows: u64) {
     let Some(python) = std::env::var_os("TRAIDER_PYTHON").filter(|p| Path::new(p).is_file()) else {
-        eprintln!("skipped: count_by_duckdb: TRAIDER_PYTHON names no Python with duckdb");
+        recorded::skipped("count_by_duckdb", "TRAIDER_PYTHON names no Python with duckdb");
         return;
     };
     let glob = home.join("lake/dataset=trades/**/*.parquet");
@@ -89,16 +114,15 @@ fn count_by_duckdb(home: &Path, rows: u64) {
 
 #[test]
 fn a_worker_killed_in_mid_step_is_replaced_and_the_run_completes() {
-    let Some(file) = recorded("a_worker_killed_in_mid_step_is_replaced_and_the_run_completes", BTC) else { return };
     let home = TestHome::new();
-    let summary = home.json(&headless(&file), 0);
+    let (summary, day) = synthetic(&home);
     // The journal becomes a pipe that nothing comes out of: whoever opens it is in mid-ingest and stays there.
     let segment = home.path().join("journal").join(summary["run_id"].as_str().unwrap()).join("seg-000001.trj");
     let aside = home.path().join("aside.trj");
     fs::rename(&segment, &aside).unwrap();
     mkfifo(&segment, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     let mut child = home
-        .command(&format!("run start daily --partition {DAY} --wait --json"))
+        .command(&format!("run start daily --partition {day} --wait --json"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -132,7 +156,7 @@ fn a_worker_killed_in_mid_step_is_replaced_and_the_run_completes() {
         let attempts = if step["name"] == "ingest" { 2 } else { 1 };
         assert_eq!(step["attempt"], attempts, "only the step that was cut off is tried again: {run:#}");
     }
-    count_by_sql(&home);
+    assert!(count_by_sql(&home) > 0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn a_full_disk_stops_trading_and_what_was_written_stays_proven() {
     let unshare = ["--user", "--map-root-user", "--mount", "--"];
     let probe = Command::new("unshare").args(unshare).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
     if !probe.is_ok_and(|p| p.status.success()) {
-        eprintln!("skipped: a_full_disk_stops_trading_and_what_was_written_stays_proven: no mount name spaces here");
+        recorded::skipped("a_full_disk_stops_trading_and_what_was_written_stays_proven", "no mount name spaces here");
         return;
     }
     for kib in [200, 1000] {

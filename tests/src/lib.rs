@@ -10,17 +10,6 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests package stands in the workspace").to_path_buf()
 }
 
-/// A file of the recorded data, or `None` (with a line that says what is skipped) where the data is not there.
-pub fn recorded(test: &str, file: &str) -> Option<PathBuf> {
-    let dir = std::env::var_os("TRAIDER_SHARED_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    let path = dir.join(file);
-    if path.is_file() {
-        return Some(path.canonicalize().unwrap_or(path));
-    }
-    eprintln!("skipped: {test}: no recorded data ({file})");
-    None
-}
-
 /// Folder of the built programs: that of the running test.
 pub fn bin_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a test knows where it is");

@@ -176,12 +176,7 @@ pub(crate) fn run(engine: &mut Engine, events: &[(u64, Event)]) -> Vec<Effect> {
 
 /// One of the recorded captures as events, instrument first; `None`, with a line, when the data is not there.
 pub(crate) fn capture(test: &str, file: &str, instrument: &Instrument) -> Option<Vec<(u64, Event)>> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("TRAIDER_SHARED_DATA").map_or(beside, PathBuf::from);
-    let Ok(bytes) = std::fs::read(folder.join("l2/binance_raw").join(file)) else {
-        println!("skipped: {test}: no recorded data");
-        return None;
-    };
+    let bytes = std::fs::read(recorded::find(test, &format!("l2/binance_raw/{file}"))?).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
     let mut events = vec![(0, session(1)), (0, Event::Instrument(instrument.clone()))];

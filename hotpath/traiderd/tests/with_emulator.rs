@@ -12,7 +12,7 @@ use settings::{Home, Mode, RunManifest};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -58,15 +58,7 @@ fn config() -> EngineConfig {
 }
 
 fn capture(test: &str, file: &str) -> Option<SourceSpec> {
-    let root = std::env::var_os("TRAIDER_SHARED_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
-    let path = root.join("l2/binance_raw").join(file);
-    if !path.exists() {
-        println!("skipped: {test}: no recorded data");
-        return None;
-    }
-    Some(SourceSpec::Capture { path })
+    recorded::find(test, &format!("l2/binance_raw/{file}")).map(|path| SourceSpec::Capture { path })
 }
 
 /// An emulator of its own for one test.
@@ -156,12 +148,22 @@ fn hex(hash: [u8; 32]) -> String {
 #[test]
 fn the_recorded_btc_capture_gives_an_exact_book_and_filled_orders() {
     // What other programs find in this file; see its README.
-    check_capture("btc capture", "spot_btcusdt_20240808.gz", "BTCUSDT", [3448, 0, 564, 564]);
+    check_capture(
+        "the_recorded_btc_capture_gives_an_exact_book_and_filled_orders",
+        "spot_btcusdt_20240808.gz",
+        "BTCUSDT",
+        [3448, 0, 564, 564],
+    );
 }
 
 #[test]
 fn the_recorded_eth_capture_gives_an_exact_book_and_filled_orders() {
-    check_capture("eth capture", "spot_ethusdt_20240808.gz", "ETHUSDT", [3432, 0, 577, 577]);
+    check_capture(
+        "the_recorded_eth_capture_gives_an_exact_book_and_filled_orders",
+        "spot_ethusdt_20240808.gz",
+        "ETHUSDT",
+        [3432, 0, 577, 577],
+    );
 }
 
 /// The daemon as a process of its own, so that it can be killed.
@@ -188,7 +190,12 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 #[test]
 fn after_a_kill_and_a_torn_journal_the_run_goes_on_without_doubling_an_order() {
-    let Some(source) = capture("kill", "spot_btcusdt_20240808.gz") else { return };
+    let Some(source) = capture(
+        "after_a_kill_and_a_torn_journal_the_run_goes_on_without_doubling_an_order",
+        "spot_btcusdt_20240808.gz",
+    ) else {
+        return;
+    };
     let venue = Venue::start(source, Speed::Max);
     let (dir, home) = home();
     let config_path = dir.path().join("engine.json");
@@ -222,7 +229,10 @@ fn after_a_kill_and_a_torn_journal_the_run_goes_on_without_doubling_an_order() {
 
 #[test]
 fn a_journal_that_disagrees_with_its_own_effects_is_refused() {
-    let Some(source) = capture("mismatch", "spot_btcusdt_20240808.gz") else { return };
+    let Some(source) = capture("a_journal_that_disagrees_with_its_own_effects_is_refused", "spot_btcusdt_20240808.gz")
+    else {
+        return;
+    };
     let venue = Venue::start(source, Speed::Max);
     let (_dir, home) = home();
     let mut options = Options::new(home.clone(), config(), &venue.url(), &["BTCUSDT"], Mode::Capture);
@@ -334,7 +344,11 @@ fn a_termination_signal_is_a_clean_end() {
 
 #[test]
 fn a_journal_that_cannot_be_written_ends_the_daemon_with_a_reason() {
-    let Some(source) = capture("full", "spot_btcusdt_20240808.gz") else { return };
+    let Some(source) =
+        capture("a_journal_that_cannot_be_written_ends_the_daemon_with_a_reason", "spot_btcusdt_20240808.gz")
+    else {
+        return;
+    };
     let venue = Venue::start(source, Speed::Max);
     let (_dir, home) = home();
     let mut options = Options::new(home.clone(), config(), &venue.url(), &["BTCUSDT"], Mode::Capture);

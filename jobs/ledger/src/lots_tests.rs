@@ -4,7 +4,6 @@
 use super::*;
 use crate::amount::sum;
 use proptest::prelude::*;
-use std::path::PathBuf;
 
 fn queue() -> Queue {
     let text = str::to_owned;
@@ -160,18 +159,6 @@ proptest! {
     }
 }
 
-fn recorded(test: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TRAIDER_SHARED_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
-    let dir = root.join("tax/rp2");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: {test}: no recorded data");
-    None
-}
-
 /// Nanoseconds of `2020-02-01T11:18Z`, with or without seconds.
 fn nanos(text: &str) -> u64 {
     let time = chrono::DateTime::parse_from_rfc3339(text)
@@ -223,7 +210,9 @@ fn close(ours: Amount, theirs: &str) -> bool {
 
 #[test]
 fn published_fifo_reports_of_rp2_are_reproduced_match_by_match() {
-    let Some(dir) = recorded("published_fifo_reports_of_rp2_are_reproduced_match_by_match") else { return };
+    let Some(dir) = recorded::find("published_fifo_reports_of_rp2_are_reproduced_match_by_match", "tax/rp2") else {
+        return;
+    };
     let mut compared = 0;
     for case in ["crypto_example", "test_data", "test_data3"] {
         let read = |name: &str| -> serde_json::Value {

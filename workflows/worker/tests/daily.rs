@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 use spec::RunPlan;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use store::control::{self, Trigger};
 use store::testing::TestHome;
 use store::view::{self, RunDetail};
@@ -17,10 +17,8 @@ const DAY: &str = "2024-08-08";
 
 #[test]
 fn the_built_in_day_runs_to_its_end_and_again_to_the_same_bytes() {
-    let Some(capture) = recorded("l2/binance_raw/spot_ethusdt_20240808.gz") else {
-        println!("skipped: the_built_in_day_runs_to_its_end_and_again_to_the_same_bytes: no recorded data");
-        return;
-    };
+    let test = "the_built_in_day_runs_to_its_end_and_again_to_the_same_bytes";
+    let Some(capture) = recorded::find(test, "l2/binance_raw/spot_ethusdt_20240808.gz") else { return };
     let home = TestHome::start().unwrap();
     home.home.prepare().unwrap();
     let source = format!("capture:{}", capture.display());
@@ -59,12 +57,6 @@ fn versions(run: &RunDetail) -> BTreeSet<(&str, &str, &str)> {
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-fn recorded(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("TRAIDER_SHARED_DATA").map(PathBuf::from);
-    let path = shared.unwrap_or_else(|| root().join("../shared/data")).join(name);
-    path.exists().then_some(path)
 }
 
 /// The built-in limits and fees without a strategy: the day is about data here, not about orders.

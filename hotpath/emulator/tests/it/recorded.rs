@@ -5,14 +5,6 @@ use crate::support::*;
 use emulator::{Config, SourceSpec, Speed};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-fn data(file: &str) -> Option<PathBuf> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let root = std::env::var("TRAIDER_SHARED_DATA").unwrap_or_else(|_| default.to_owned());
-    let path = PathBuf::from(root).join("l2/binance_raw").join(file);
-    path.exists().then_some(path)
-}
 
 /// A price or size in units of 10^-8.
 fn units(text: &Value) -> u64 {
@@ -73,10 +65,7 @@ impl Naive {
 
 /// Diffs after the snapshot, tops with an update id in common with a best price: from the data's own description.
 fn check(name: &str, symbol: &str, after_snapshot: u64, tops: usize) {
-    let Some(path) = data(&format!("spot_{symbol}_20240808.gz")) else {
-        println!("skipped: {name}: no recorded data");
-        return;
-    };
+    let Some(path) = recorded::find(name, &format!("l2/binance_raw/spot_{symbol}_20240808.gz")) else { return };
     let server = Server::start(Config::new(SourceSpec::Capture { path }, Speed::Max));
     let upper = symbol.to_uppercase();
     let streams = format!("/stream?streams={symbol}@depth@100ms/{symbol}@trade/{symbol}@bookTicker");

@@ -117,12 +117,4 @@ pub(crate) mod fixtures {
     pub(crate) fn btcusdt() -> Instrument {
         instrument(0, "BTCUSDT", "BTC", "0.00001000")
     }
-
-    /// The folder with recorded data, when there is one on this machine.
-    pub(crate) fn recorded(path: &str) -> Option<std::path::PathBuf> {
-        let root = std::env::var_os("TRAIDER_SHARED_DATA")
-            .map(std::path::PathBuf::from)
-            .unwrap_or_else(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
-        Some(root.join(path)).filter(|p| p.exists())
-    }
 }

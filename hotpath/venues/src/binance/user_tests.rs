@@ -1,7 +1,7 @@
 //! Tests of [`super`], against messages of the venue's documentation and recorded ones.
 
 use super::*;
-use crate::binance::fixtures::{btcusdt, instrument, recorded};
+use crate::binance::fixtures::{btcusdt, instrument};
 use domain::Ticks;
 
 const OURS: &str = "trd-0000beef-3-17";
@@ -184,10 +184,8 @@ fn balances_come_from_events_and_answers_alike() {
 
 #[test]
 fn every_collected_private_message_is_read_without_error() {
-    let Some(dir) = recorded("rest/nautilus/binance/spot/user_data_json") else {
-        println!("skipped: every_collected_private_message_is_read_without_error: no recorded data");
-        return;
-    };
+    let test = "every_collected_private_message_is_read_without_error";
+    let Some(dir) = recorded::find(test, "rest/nautilus/binance/spot/user_data_json") else { return };
     let mut seen = 0;
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -1,6 +1,6 @@
 //! The daily steps on a recorded day.
 
-use super::{BTC, ETH, home_with, recorded, recorded_or_skip, spec};
+use super::{BTC, ETH, home_with, recorded_or_skip, spec};
 use arrow_array::{Array, Float64Array, TimestampMillisecondArray, TimestampNanosecondArray};
 use arrow_ipc::reader::FileReader;
 use data::backtest::{Latency, backtest};
@@ -54,7 +54,7 @@ async fn candles_of_the_recorded_trades_are_those_the_venue_published() {
         (ETH, "ETHUSDT", "candles/long/binance_ETH_USDT-1m_2024-08.feather"),
     ] {
         let capture = recorded_or_skip!("candles_of_the_recorded_trades_are_those_the_venue_published", capture);
-        let Some(feather) = recorded(feather) else { return };
+        let feather = recorded_or_skip!("candles_of_the_recorded_trades_are_those_the_venue_published", feather);
         let want = published(&feather);
         let (_dir, home, _) = home_with(&capture);
         ingested(&home).await;

@@ -10,25 +10,13 @@ mod told;
 use data::backtest::{Latency, Spec, backtest};
 use serde_json::{Value, json};
 use settings::Home;
-use std::path::PathBuf;
 
-/// The folder with recorded data, when there is one on this machine.
-fn recorded(file: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TRAIDER_SHARED_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
-    Some(root.join(file)).filter(|path| path.exists())
-}
-
-/// `None`, said aloud, when there is no recorded data.
+/// Ends the test, said aloud, when there is no recorded data.
 macro_rules! recorded_or_skip {
     ($test:literal, $file:expr) => {
-        match $crate::recorded($file) {
+        match recorded::find($test, $file) {
             Some(path) => path,
-            None => {
-                println!("skipped: {}: no recorded data", $test);
-                return;
-            }
+            None => return,
         }
     };
 }

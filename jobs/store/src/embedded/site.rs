@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn only_the_owners_that_can_be_are_trusted_and_links_are_not_followed() {
         if !Uid::effective().is_root() {
-            println!("skipped: only_the_owners_that_can_be_are_trusted_and_links_are_not_followed: needs root");
+            recorded::skipped("only_the_owners_that_can_be_are_trusted_and_links_are_not_followed", "needs root");
             return;
         }
         let dir = tempfile::tempdir().unwrap();

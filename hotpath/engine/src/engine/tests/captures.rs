@@ -40,11 +40,21 @@ fn check(test: &str, file: &str, rules: &Instrument, want: &Want) {
 #[test]
 fn the_recorded_btc_book_is_rebuilt_without_a_break_and_agrees_with_the_venues_own_tops() {
     let want = Want { applied: 3448, compared: 564 };
-    check("btc capture", "spot_btcusdt_20240808.gz", &instrument("BTCUSDT", "BTC", "0.000001"), &want);
+    check(
+        "the_recorded_btc_book_is_rebuilt_without_a_break_and_agrees_with_the_venues_own_tops",
+        "spot_btcusdt_20240808.gz",
+        &instrument("BTCUSDT", "BTC", "0.000001"),
+        &want,
+    );
 }
 
 #[test]
 fn the_recorded_eth_book_is_rebuilt_without_a_break_and_agrees_with_the_venues_own_tops() {
     let want = Want { applied: 3432, compared: 577 };
-    check("eth capture", "spot_ethusdt_20240808.gz", &instrument("ETHUSDT", "ETH", "0.00001"), &want);
+    check(
+        "the_recorded_eth_book_is_rebuilt_without_a_break_and_agrees_with_the_venues_own_tops",
+        "spot_ethusdt_20240808.gz",
+        &instrument("ETHUSDT", "ETH", "0.00001"),
+        &want,
+    );
 }
