@@ -53,6 +53,8 @@ fn check_kills(seed: u64, kills: u32) {
         .unwrap();
     let mut moments = Moments(seed * 2_654_435_761 + 1);
     let mut done = 0;
+    // All kills fit into the run: its journal is about 4 MB long.
+    let spread = u64::from(3_000_000 / kills);
     // The moment is a size of the journal, not a time: it falls anywhere between two bytes of the run.
     let mut next = 20_000 + moments.below(60_000);
     while done < kills && child.try_wait().unwrap().is_none() {
@@ -61,17 +63,23 @@ fn check_kills(seed: u64, kills: u32) {
         {
             kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
             done += 1;
-            next = journal_bytes(home.path()) + 10_000 + moments.below(90_000);
+            next = journal_bytes(home.path()) + 5_000 + moments.below(spread);
         }
         std::thread::yield_now();
     }
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "seed {seed}: {stderr}");
-    assert!(done > 0, "seed {seed}: the run ended before the first kill");
+    assert_eq!(done, kills, "seed {seed}: the run ended before the last kill");
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["restarts"], done, "seed {seed}: {stderr}");
     check_against_venue(&home, &summary, seed);
+    println!(
+        "seed {seed}: {done} kills, {} orders, {} fills, journal of {} bytes",
+        summary["orders"]["sent"],
+        summary["fills"],
+        journal_bytes(home.path())
+    );
 }
 
 fn check_against_venue(home: &TestHome, summary: &Value, seed: u64) {
