@@ -1,6 +1,6 @@
 //! The daily workflow over a recorded day: through Postgres and apalis, twice, and through a killed worker.
 
-use crate::{BTC, headless};
+use crate::{BTC, headless, pid_of};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
@@ -143,7 +143,7 @@ fn a_worker_killed_in_mid_step_is_replaced_and_the_run_completes() {
     };
     // The next attempt finds the journal itself; this one still waits at its pipe.
     fs::rename(&aside, &segment).unwrap();
-    let pid = worker(home.path()).expect("a worker reads the journal");
+    let pid = pid_of("traider-worker", home.path()).expect("a worker reads the journal");
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     let output = child.wait_with_output().unwrap();
     drop(pipe);
@@ -174,14 +174,4 @@ fn what_cannot_be_a_job_is_refused_before_a_database_is_started() {
         assert!(stderr.contains(word), "{stderr}");
         assert!(!home.path().join("pg").exists(), "{arguments:?} started a database");
     }
-}
-
-fn worker(home: &Path) -> Option<i32> {
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let ours = line.split('\0').next()?.ends_with("/traider-worker") && line.contains("\0run\0");
-        (ours && line.split('\0').any(|w| Path::new(w) == home)).then_some(pid)
-    })
 }

@@ -1,6 +1,6 @@
 //! `kill -9` of the daemon at random moments: nothing is lost, nothing doubled, the books equal the venue's.
 
-use crate::soak;
+use crate::{pid_of, soak};
 use domain::Decimal;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,18 +9,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use tests::TestHome;
-
-/// Pid of the daemon of this home, if one runs.
-fn daemon(home: &Path) -> Option<i32> {
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let mut words = line.split('\0');
-        let program = words.next()?;
-        (program.ends_with("/traiderd") && words.any(|w| Path::new(w) == home)).then_some(pid)
-    })
-}
 
 /// Bytes in all journals of this home.
 fn journal_bytes(home: &Path) -> u64 {
@@ -59,7 +47,7 @@ fn check_kills(seed: u64, kills: u32) {
     let mut next = 20_000 + moments.below(60_000);
     while done < kills && child.try_wait().unwrap().is_none() {
         if journal_bytes(home.path()) >= next
-            && let Some(pid) = daemon(home.path())
+            && let Some(pid) = pid_of("traiderd", home.path())
         {
             kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
             done += 1;

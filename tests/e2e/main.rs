@@ -8,6 +8,7 @@ mod capture;
 mod daily;
 mod disk_full;
 mod kills;
+mod operator;
 
 use std::path::Path;
 
@@ -23,3 +24,15 @@ fn headless(file: &Path) -> String {
 
 const BTC: &str = "l2/binance_raw/spot_btcusdt_20240808.gz";
 const ETH: &str = "l2/binance_raw/spot_ethusdt_20240808.gz";
+
+/// Pid of `program` of this home, if one runs.
+fn pid_of(program: &str, home: &Path) -> Option<i32> {
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut words = line.split('\0');
+        let first = Path::new(words.next()?);
+        (first.file_name().is_some_and(|name| name == program) && words.any(|w| Path::new(w) == home)).then_some(pid)
+    })
+}

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Records markets, proves what it recorded, trades through limits that cannot be bypassed, accounts for every order.
 #[derive(Debug, Parser)]
-#[command(name = "traider", version = settings::BUILD, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "traider", version = settings::BUILD, propagate_version = true)]
 pub struct Cli {
     /// Flags every command takes.
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub struct Cli {
 }
 
 /// Flags every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Global {
     /// Folder of this installation (default: $TRAIDER_HOME, else the XDG data folder)
     #[arg(long, global = true, value_name = "DIR")]
@@ -57,7 +57,7 @@ pub enum Command {
     Up(DemoArgs),
     /// Stop what `up` or `demo` started here
     Down,
-    /// Am I safe right now? Exit code 0 healthy, 10 degraded, 11 halted, 12 down
+    /// Am I safe right now? Exit code 0 healthy, 10 degraded, 11 halted, 12 down, 5 unknown
     Status,
     /// Stop entries until `resume`; survives restarts
     Halt {

@@ -48,7 +48,7 @@ pub fn config(ctx: &Context<'_>, verb: &ConfigVerb) -> Result<u8, Fail> {
                 "strategies": engine.strategies.iter().map(|s| &s.name).collect::<Vec<_>>(),
             });
             ctx.out.value(&result, |v| {
-                println!("settings are good; strategies: {}; hash {}", v["strategies"], out::text(&v["config_hash"]));
+                say!("settings are good; strategies: {}; hash {}", v["strategies"], out::text(&v["config_hash"]));
             });
         }
     }

@@ -1,4 +1,4 @@
-//! `traider demo`, `up`, `down`: the offline market with everything around it, in one process tree.
+//! `traider demo`: the offline market with everything around it, in one process tree.
 //!
 //! Order of start: emulator, daemon, page (so that something ticks first), then database and worker. Order of stop:
 //! daemon (it cancels its orders), emulator, worker, page, database.
@@ -6,19 +6,19 @@
 use crate::cli::{Context, DemoArgs};
 use crate::fail::{Fail, code};
 use crate::runs::Database;
-use crate::supervise::{Process, Stop, WORKER_STOPPING, alive};
-use crate::{config, exec};
+use crate::supervise::{Kept, Process, Stop, WORKER_STOPPING};
+use crate::up::lock;
+use crate::{config, daemon, exec};
 use serde_json::{Value, json};
 use settings::home::write_durably;
 use settings::{Home, Mode};
-use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const READY: Duration = Duration::from_secs(60);
-const STOPPING: Duration = Duration::from_secs(10);
+pub const READY: Duration = Duration::from_secs(60);
+pub const STOPPING: Duration = Duration::from_secs(10);
 /// A daemon that keeps dying is not restarted for ever.
 const RESTARTS_MAX: u32 = 50;
 
@@ -31,23 +31,30 @@ pub fn demo(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
     }
     let _lock = lock(&ctx.home)?;
     let stop = Stop::listen()?;
+    if let Some(halt) = daemon::kept_halt(&ctx.home) {
+        ctx.out.note(&format!(
+            "halted: {}; no entries until `traider resume --reason ...`",
+            crate::out::text(&halt["reason"])
+        ));
+    }
     let mut market = Market::start(ctx, &plan, &stop)?;
     if args.headless { headless(ctx, &mut market, &stop) } else { watched(ctx, &plan, market, &stop) }
 }
 
 /// What is to be run.
-struct Plan {
+pub struct Plan {
     mode: Mode,
-    source: String,
-    speed: String,
-    seconds: Option<u64>,
-    config: settings::Config,
+    pub source: String,
+    pub speed: String,
+    pub seconds: Option<u64>,
+    pub config: settings::Config,
     engine: domain::config::EngineConfig,
-    symbols_given: bool,
+    pub symbols_given: bool,
 }
 
 impl Plan {
-    fn make(ctx: &Context<'_>, args: &DemoArgs) -> Result<Plan, Fail> {
+    /// Checks what was asked for and reads the settings.
+    pub fn make(ctx: &Context<'_>, args: &DemoArgs) -> Result<Plan, Fail> {
         let loaded = config::load(ctx, Some(args))?;
         let seed = loaded.config.run.seed;
         let (mode, source) = match args.source.split_once(':') {
@@ -227,82 +234,106 @@ fn headless(ctx: &Context<'_>, market: &mut Market, stop: &Stop) -> Result<u8, F
 }
 
 fn say_summary(v: &Value) {
-    println!("run {}", crate::out::text(&v["run_id"]));
-    for key in ["frames", "book", "orders", "fills", "position", "pnl", "journal", "latency_ns"] {
-        println!("{key:>12}  {}", crate::out::text(&v[key]));
+    say!("run {}", crate::out::text(&v["run_id"]));
+    for key in ["frames", "book", "orders", "fills", "position", "journal"] {
+        say!("{key:>12}  {}", crate::out::brief(&v[key]));
     }
-    println!("next: traider orders list; traider why ORDER; traider parity");
+    for (group, unit) in [("pnl", ""), ("latency_ns", " ns")] {
+        for (name, values) in v[group].as_object().into_iter().flatten() {
+            say!("{:>12}  {}", format!("{name}{unit}"), crate::out::brief(values));
+        }
+    }
+    if !v["halt"].is_null() {
+        say!(
+            "{:>12}  {}; no entries until `traider resume --reason ...`",
+            "halted",
+            crate::out::text(&v["halt"]["reason"])
+        );
+    }
+    say!("next: traider orders list; traider why ORDER; traider parity");
 }
 
 /// The demo with page, database and worker, until Ctrl-C.
 fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> Result<u8, Fail> {
-    let (home, logs, pid) = (&ctx.home, ctx.home.logs(), std::process::id().to_string());
-    let mut command = Command::new(exec::sibling("traider-dashboard")?);
-    command.arg("--home").arg(home.root()).args([
-        "--port",
-        &plan.config.dashboard.port.to_string(),
-        "--parent-pid",
-        &pid,
-    ]);
-    let mut page = Process::start("traider-dashboard", command, &logs)?;
-    let url = page.ready(READY, stop)?["url"].as_str().unwrap_or_default().to_owned();
-    let state = json!({"pid": std::process::id(), "run_id": market.run_id, "dashboard": url, "source": plan.source});
-    let up = home.run().join("up.json");
-    write_durably(&up, state.to_string().as_bytes()).map_err(Fail::doing("cannot write run/up.json"))?;
-    let _gone = Remove(up);
+    let (home, pid) = (&ctx.home, std::process::id().to_string());
+    let page_args = |port: u16| -> Vec<String> {
+        let root = home.root().display().to_string();
+        ["--home", &root, "--port", &port.to_string(), "--parent-pid", &pid].map(str::to_owned).to_vec()
+    };
+    let mut page = Kept::new("traider-dashboard", page_args(plan.config.dashboard.port), home.logs());
+    let url = page.start()?.ready(READY, stop)?["url"].as_str().unwrap_or_default().to_owned();
+    // A page that comes back has to be where it was, also when the port was any free one.
+    if let Some(port) = url.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()) {
+        page.args = page_args(port);
+    }
+    let mut state = json!({
+        "pid": std::process::id(), "run_id": market.run_id, "dashboard": url, "source": plan.source, "ended": false
+    });
+    let _gone = tell(home, &state)?;
     ctx.out.note("Paper only: no keys, no network, no real money.");
     ctx.out.note(&format!("data folder  {}", home.root().display()));
     ctx.out.note(&format!("dashboard    {url}"));
 
     let database = Database::open(home).map_err(|e| if stop.asked() { stop.interrupted() } else { e })?;
-    let mut command = Command::new(exec::sibling("traider-worker")?);
-    command.arg("run").arg("--home").arg(home.root()).args(["--parent-pid", &pid]);
-    let mut worker = None;
-    let ended = Process::start("traider-worker", command, &logs).and_then(|started| {
-        let worker = worker.insert(started);
-        worker.ready(READY, stop)?;
+    let root = home.root().display().to_string();
+    let worker_args = ["run", "--home", &root, "--parent-pid", &pid].map(str::to_owned).to_vec();
+    let mut worker = Kept::new("traider-worker", worker_args, home.logs());
+    let ended = worker.start().and_then(|started| started.ready(READY, stop)).and_then(|_| {
         ctx.out.note("worker       ready; Ctrl-C stops everything");
         if ctx.out.json() {
             ctx.out.value(&state, |_| {});
         }
-        keep(ctx, &mut market, &mut page, worker, stop)
+        keep(ctx, &mut market, [&mut page, &mut worker], stop, &mut state)
     });
     // However it ended: the daemon first, because it cancels its orders, the database last.
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
-    if let Some(mut worker) = worker {
-        worker.stop(WORKER_STOPPING);
-    }
+    worker.stop(WORKER_STOPPING);
     page.stop(STOPPING);
     database.close()?;
     ended?;
     if stop.by_ctrl_c() { Err(stop.interrupted()) } else { Ok(0) }
 }
 
+fn state_path(home: &Home) -> PathBuf {
+    home.run().join("up.json")
+}
+
+/// Says what runs, for as long as the answer is kept.
+fn tell(home: &Home, state: &Value) -> Result<Remove, Fail> {
+    let path = state_path(home);
+    write_durably(&path, state.to_string().as_bytes()).map_err(Fail::doing("cannot write run/up.json"))?;
+    Ok(Remove(path))
+}
+
+/// Looks after everything until a stop is asked for. Page and worker come back when they die; that they do not is no
+/// reason to stop trading.
 fn keep(
     ctx: &Context<'_>,
     market: &mut Market,
-    page: &mut Process,
-    worker: &mut Process,
+    mut helpers: [&mut Kept; 2],
     stop: &Stop,
+    state: &mut Value,
 ) -> Result<(), Fail> {
     let mut over = false;
     while !stop.asked() {
         if !over && market.tend(ctx)?.is_some() {
             over = true;
             ctx.out.note("the market has ended; page and worker stay until Ctrl-C");
+            state["ended"] = json!(true);
+            write_durably(&state_path(&ctx.home), state.to_string().as_bytes())
+                .map_err(Fail::doing("cannot write run/up.json"))?;
         }
-        for process in [&mut *page, &mut *worker] {
-            if process.ended().is_some() {
-                return Err(process.died());
-            }
+        for helper in &mut helpers {
+            helper.tend(ctx.out);
         }
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
 
-fn database_possible(home: &Home) -> Result<(), Fail> {
+/// Fails when no database can be had here.
+pub fn database_possible(home: &Home) -> Result<(), Fail> {
     if std::env::var_os("DATABASE_URL").is_none() {
         store::embedded::find_programs(home).map_err(crate::runs::store_fail)?;
     }
@@ -315,121 +346,4 @@ impl Drop for Remove {
         // Already gone is as good.
         std::fs::remove_file(&self.0).ok();
     }
-}
-
-/// One supervisor per home. The lock file names its pid; the kernel gives up the lock however it ends.
-fn lock(home: &Home) -> Result<File, Fail> {
-    use std::io::Write;
-    let path = home.run().join("up.lock");
-    let fail = || Fail::doing(format!("cannot write `{}`", path.display()));
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    let mut file = opened.map_err(fail())?;
-    // Somebody who only looks holds the lock for a moment.
-    let until = Instant::now() + Duration::from_secs(1);
-    while file.try_lock().is_err() {
-        if Instant::now() > until {
-            return Err(Fail::new(
-                code::CONFLICT,
-                format!(
-                    "traider already runs in `{}`; `traider down` stops it, or choose another folder with --home",
-                    home.root().display()
-                ),
-            ));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(fail())?;
-    Ok(file)
-}
-
-/// What runs here, if anything does: its pid, and once its page is up also where that is.
-pub fn running(home: &Home) -> Option<Value> {
-    let path = home.run().join("up.lock");
-    let file = File::open(&path).ok()?;
-    if file.try_lock_shared().is_ok() {
-        return None;
-    }
-    let pid: i64 = std::fs::read_to_string(&path).ok()?.trim().parse().ok()?;
-    let known = std::fs::read(home.run().join("up.json")).ok();
-    let state: Option<Value> = known.and_then(|text| serde_json::from_slice(&text).ok());
-    Some(state.filter(|s| s["pid"] == pid).unwrap_or_else(|| json!({"pid": pid})))
-}
-
-/// `traider up`: the demo in the background.
-pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
-    use std::os::unix::process::CommandExt;
-    if args.headless {
-        return Err(Fail::new(code::USAGE, "`up` has no --headless; use `traider demo --headless`"));
-    }
-    let plan = Plan::make(ctx, args)?;
-    database_possible(&ctx.home)?;
-    drop(lock(&ctx.home)?);
-    let log = ctx.home.logs().join("up.log");
-    let file = File::create(&log).map_err(Fail::doing(format!("cannot write `{}`", log.display())))?;
-    let mut command = Command::new(exec::sibling("traider")?);
-    command.arg("demo").arg("--home").arg(ctx.home.root()).args(["--source", &plan.source, "--speed", &plan.speed]);
-    if let Some(file) = &ctx.global.config {
-        command.arg("--config").arg(file);
-    }
-    if let Some(seconds) = plan.seconds {
-        command.args(["--seconds", &seconds.to_string()]);
-    }
-    command.args(["--seed", &plan.config.run.seed.to_string()]);
-    command.args(["--strategies", &plan.config.run.strategies.join(",")]);
-    command.args(["--port", &plan.config.dashboard.port.to_string()]);
-    if plan.symbols_given {
-        command.args(["--symbols", &plan.config.run.symbols.join(",")]);
-    }
-    let errors = file.try_clone().map_err(Fail::doing("cannot write the log"))?;
-    command.stdin(std::process::Stdio::null()).stdout(file).stderr(errors).process_group(0);
-    let mut child = command.spawn().map_err(Fail::doing("cannot start in the background"))?;
-    let stop = Stop::listen()?;
-    let until = Instant::now() + READY;
-    loop {
-        let said = || std::fs::read_to_string(&log).unwrap_or_default();
-        if let Some(state) = running(&ctx.home).filter(|s| s["pid"] == child.id() && said().contains("worker ")) {
-            ctx.out.value(&state, |v| {
-                println!("up: run {}, page {}", crate::out::text(&v["run_id"]), crate::out::text(&v["dashboard"]));
-            });
-            return Ok(0);
-        }
-        if let Ok(Some(status)) = child.try_wait() {
-            let exit = status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(code::FAILURE);
-            return Err(Fail::new(exit, said().trim().trim_start_matches("error: ").to_owned()));
-        }
-        if stop.asked() || Instant::now() > until {
-            let pid = i32::try_from(child.id()).unwrap_or_default();
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).ok();
-            child.wait().ok();
-            return Err(if stop.asked() {
-                stop.interrupted()
-            } else {
-                Fail::new(code::UNREACHABLE, format!("not up within {READY:?}; see `{}`", log.display()))
-            });
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// `traider down`.
-pub fn down(ctx: &Context<'_>) -> Result<u8, Fail> {
-    let Some(state) = running(&ctx.home) else {
-        ctx.out.value(&json!({"down": true, "was_running": false}), |_| println!("nothing runs here"));
-        return Ok(0);
-    };
-    let pid = i32::try_from(state["pid"].as_i64().unwrap_or_default()).unwrap_or_default();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
-        .map_err(Fail::doing("cannot stop it"))?;
-    let until = Instant::now() + WORKER_STOPPING + 4 * STOPPING;
-    while alive(pid) {
-        if Instant::now() > until {
-            return Err(Fail::plain(format!(
-                "process {pid} does not stop; its log is `{}`",
-                ctx.home.logs().display()
-            )));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    ctx.out.value(&json!({"down": true, "was_running": true}), |_| println!("stopped"));
-    Ok(0)
 }

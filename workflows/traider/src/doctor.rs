@@ -14,9 +14,9 @@ pub fn doctor(ctx: &Context<'_>) -> Result<u8, Fail> {
     ctx.out.value(&json!({"ok": ok, "checks": checks}), |v| {
         for check in array(&v["checks"]) {
             let mark = if check["ok"] == true { "ok  " } else { "FAIL" };
-            println!("{mark}  {:<10} {}", out::text(&check["check"]), out::text(&check["found"]));
+            say!("{mark}  {:<10} {}", out::text(&check["check"]), out::text(&check["found"]));
             if let Some(todo) = check["do"].as_str() {
-                println!("      -> {todo}");
+                say!("      -> {todo}");
             }
         }
     });

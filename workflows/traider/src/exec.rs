@@ -33,8 +33,8 @@ fn hint(name: &str) -> &'static str {
     }
 }
 
-/// Runs `verb` in the worker binary and returns the object it prints, with its exit code when it is not 0 but the
-/// object tells why (8 = a proof failed).
+/// Runs `verb` in the worker binary and returns the object it prints, with its exit code: an object may tell what was
+/// found and still not be good (8 = a proof failed). An object with an `error` is a failure.
 pub fn worker(ctx: &Context<'_>, verb: &str, args: &Value) -> Result<(u8, Value), Fail> {
     let mut command = Command::new(sibling("traider-worker")?);
     command.arg("exec").arg(verb).arg("--home").arg(ctx.home.root()).arg("--json").arg(args.to_string());
@@ -92,7 +92,9 @@ fn run(mut command: Command, what: &str) -> Result<(u8, Value), Fail> {
     let errors = drain.join().unwrap_or_default();
     let exit = output.status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(code::FAILURE);
     match serde_json::from_slice::<Value>(&output.stdout) {
-        Ok(value) if exit == 0 || exit == code::VERIFICATION => Ok((exit, value)),
+        Ok(value) if value.get("error").is_none_or(Value::is_null) && output.status.code().is_some() => {
+            Ok((exit, value))
+        }
         parsed => {
             let stated = parsed.ok().and_then(|v| v["error"]["message"].as_str().map(str::to_owned));
             let said = stated.unwrap_or_else(|| errors.trim().trim_start_matches("error: ").to_owned());

@@ -12,7 +12,7 @@ pub fn data(ctx: &Context<'_>, verb: &DataVerb) -> Result<u8, Fail> {
     let (exit, found) = exec::worker(ctx, "inspect", &json!({"file": file}))?;
     ctx.out.value(&found, |v| {
         for (key, value) in v.as_object().into_iter().flatten() {
-            println!("{key:>24}  {}", out::text(value));
+            say!("{key:>24}  {}", out::text(value));
         }
     });
     Ok(exit)
@@ -74,20 +74,20 @@ pub fn report(ctx: &Context<'_>, verb: &ReportVerb) -> Result<u8, Fail> {
         Fail::new(code::VERIFICATION, format!("the report of {day} is damaged: {e}; run the day again"))
     })?;
     ctx.out.value(&report, |v| {
-        println!("{day}  {}  {}", out::text(&v["state"]), dir.join("report.html").display());
+        say!("{day}  {}  {}", out::text(&v["state"]), dir.join("report.html").display());
         for reason in array(&v["reasons"]) {
-            println!("  because {}", out::text(reason));
+            say!("  because {}", out::text(reason));
         }
-        println!("\nprofit and loss, after fees");
+        say!("\nprofit and loss, after fees");
         let amounts = ["REALIZED", "UNREALIZED", "FEES", "NET"].map(|title| (title, title.to_lowercase()));
         let mut columns = vec![("CURRENCY", "currency")];
         columns.extend(amounts.iter().map(|(title, key)| (*title, key.as_str())));
         out::table(&columns, &["REALIZED", "UNREALIZED", "FEES", "NET"], array(&v["money"]["totals"]));
         for section in ["orders", "risk", "execution", "compliance"] {
             if let Some(map) = v[section].as_object() {
-                println!("\n{section}");
+                say!("\n{section}");
                 for (key, value) in map.iter().filter(|(_, value)| !value.is_array() && !value.is_object()) {
-                    println!("{key:>24}  {}", out::text(value));
+                    say!("{key:>24}  {}", out::text(value));
                 }
             }
         }

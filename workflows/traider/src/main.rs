@@ -3,6 +3,9 @@
 //!
 //! Start reading at [`cli`] (every verb), then [`supervise`] (what `demo` and `up` keep alive).
 
+#[macro_use]
+mod out;
+
 mod cli;
 mod config;
 mod daemon;
@@ -11,22 +14,25 @@ mod doctor;
 mod exec;
 mod fail;
 mod lake;
-mod out;
 mod runs;
 mod status;
 mod supervise;
 mod trading;
+mod up;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use fail::Fail;
+use fail::{Fail, code};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let out = out::Out::new(&cli.global);
-    let done = run(&cli, &out);
-    match done {
+    match run(&cli, &out) {
+        Ok(0) if out::lost() => ExitCode::from(code::FAILURE),
         Ok(code) => ExitCode::from(code),
         Err(fail) => {
             out.error(&fail);
@@ -35,13 +41,27 @@ fn main() -> ExitCode {
     }
 }
 
+/// A command line that is not one: clap's words, as an object where `--json` was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|word| word == "--json");
+    if json && error.use_stderr() {
+        let words = error.to_string();
+        let global = cli::Global { json, ..cli::Global::default() };
+        out::Out::new(&global).error(&Fail::new(code::USAGE, words.trim_start_matches("error: ").trim_end()));
+        return ExitCode::from(code::USAGE);
+    }
+    // Help and version, or an error for a person; a closed stream is no reason to fail otherwise.
+    error.print().ok();
+    ExitCode::from(if error.use_stderr() { code::USAGE } else { 0 })
+}
+
 fn run(cli: &Cli, out: &out::Out) -> Result<u8, Fail> {
     let home = settings::Home::locate(cli.global.home.as_deref());
     let ctx = cli::Context { home, out, global: &cli.global };
     match &cli.command {
         Command::Demo(args) => demo::demo(&ctx, args),
-        Command::Up(args) => demo::up(&ctx, args),
-        Command::Down => demo::down(&ctx),
+        Command::Up(args) => up::up(&ctx, args),
+        Command::Down => up::down(&ctx),
         Command::Status => status::status(&ctx),
         Command::Halt { reason } => daemon::command(&ctx, "halt", reason),
         Command::Resume { reason } => daemon::command(&ctx, "resume", reason),
@@ -59,7 +79,7 @@ fn run(cli: &Cli, out: &out::Out) -> Result<u8, Fail> {
         Command::Config(verb) => config::config(&ctx, verb),
         Command::Version => {
             out.value(&serde_json::json!({"traider": settings::BUILD}), |v| {
-                println!("traider {}", v["traider"].as_str().unwrap_or_default());
+                say!("traider {}", v["traider"].as_str().unwrap_or_default());
             });
             Ok(0)
         }

@@ -4,7 +4,45 @@ use crate::cli::Global;
 use crate::fail::{Fail, code};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Value;
-use std::io::IsTerminal;
+use std::fmt::Arguments;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// As `println!`, but a reader that went away (`| head`) or a full disk is no panic: see [`lost`].
+macro_rules! say {
+    () => { $crate::out::line(format_args!("")) };
+    ($($words:tt)*) => { $crate::out::line(format_args!($($words)*)) };
+}
+
+const ALL_SAID: u8 = 0;
+const READER_GONE: u8 = 1;
+const NOT_WRITTEN: u8 = 2;
+static STDOUT: AtomicU8 = AtomicU8::new(ALL_SAID);
+
+/// Writes a line to stdout; nothing any more after the first failure.
+pub fn line(words: Arguments<'_>) {
+    if STDOUT.load(Ordering::Relaxed) != ALL_SAID {
+        return;
+    }
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{words}").and_then(|()| stdout.flush()) {
+        let gone = error.kind() == ErrorKind::BrokenPipe;
+        STDOUT.store(if gone { READER_GONE } else { NOT_WRITTEN }, Ordering::Relaxed);
+        if !gone {
+            whisper(format_args!("error: the output could not be written: {error}"));
+        }
+    }
+}
+
+/// Writes a line to stderr; one that is closed has no reader to disappoint.
+fn whisper(words: Arguments<'_>) {
+    writeln!(std::io::stderr(), "{words}").ok();
+}
+
+/// True when output was lost that somebody may be waiting for: a failed write, not a reader that has seen enough.
+pub fn lost() -> bool {
+    STDOUT.load(Ordering::Relaxed) == NOT_WRITTEN
+}
 
 /// The command's voice.
 #[derive(Debug)]
@@ -36,7 +74,7 @@ impl Out {
     /// Prints the result: as JSON, or as `human` prints it.
     pub fn value(&self, value: &Value, human: impl FnOnce(&Value)) {
         if self.json {
-            println!("{value:#}");
+            say!("{value:#}");
         } else {
             human(value);
         }
@@ -45,7 +83,7 @@ impl Out {
     /// Progress and remarks, on stderr.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            whisper(format_args!("{text}"));
         }
     }
 
@@ -53,14 +91,14 @@ impl Out {
     pub fn error(&self, fail: &Fail) {
         if self.json {
             let error = serde_json::json!({"error": {"exit_code": fail.code, "message": fail.message}});
-            eprintln!("{error}");
+            whisper(format_args!("{error}"));
         } else if fail.code == code::INTERRUPTED {
             // The user asked for it: no error to them.
-            eprintln!("{}", fail.message);
+            whisper(format_args!("{}", fail.message));
         } else if self.colour {
-            eprintln!("\x1b[1;31merror:\x1b[0m {}", fail.message);
+            whisper(format_args!("\x1b[1;31merror:\x1b[0m {}", fail.message));
         } else {
-            eprintln!("error: {}", fail.message);
+            whisper(format_args!("error: {}", fail.message));
         }
     }
 }
@@ -68,7 +106,7 @@ impl Out {
 /// A plain table; columns named in `right` are right-aligned. Cells are `row[column]`.
 pub fn table(columns: &[(&str, &str)], right: &[&str], rows: &[Value]) {
     if rows.is_empty() {
-        println!("(none)");
+        say!("(none)");
         return;
     }
     let mut table = Table::new();
@@ -80,7 +118,7 @@ pub fn table(columns: &[(&str, &str)], right: &[&str], rows: &[Value]) {
             if right.contains(title) { cell.set_alignment(CellAlignment::Right) } else { cell }
         }));
     }
-    println!("{table}");
+    say!("{table}");
 }
 
 /// A JSON value as a person reads it.

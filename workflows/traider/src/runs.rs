@@ -87,7 +87,7 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
             let started = db.ask(store::control::start_run(&db.store, &plan, Trigger::Manual))?;
             if !wait {
                 ctx.out.value(&json!({"run_id": started.run, "created": started.created}), |_| {
-                    println!("run {} started; `traider run show {}` follows it", started.run, started.run);
+                    say!("run {} started; `traider run show {}` follows it", started.run, started.run);
                 });
                 if !worker_at_work(db)? {
                     ctx.out.note("no worker is at work here; the run waits until `traider up` (or use --wait)");
@@ -112,14 +112,14 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
         RunVerb::Retry { run } => {
             let run = db.ask(view::find_run(&db.store, run))?;
             let steps = db.ask(store::control::retry(&db.store, &run, true))?;
-            ctx.out.value(&json!({"run_id": run, "steps": steps}), |_| println!("{steps} steps of {run} run again"));
+            ctx.out.value(&json!({"run_id": run, "steps": steps}), |_| say!("{steps} steps of {run} run again"));
             Ok(0)
         }
         RunVerb::Cancel { run } => {
             let run = db.ask(view::find_run(&db.store, run))?;
             let asked = db.ask(store::control::cancel(&db.store, &run))?;
             ctx.out.value(&json!({"run_id": run, "cancelled": asked}), |_| {
-                println!("{}", if asked { "cancelling" } else { "it had ended already" });
+                say!("{}", if asked { "cancelling" } else { "it had ended already" });
             });
             Ok(0)
         }
@@ -137,7 +137,7 @@ pub fn job(ctx: &Context<'_>, verb: &JobVerb) -> Result<u8, Fail> {
         JobVerb::Enqueue { kind, .. } => {
             let started = db.ask(store::control::enqueue_job(&db.store, kind, &input))?;
             ctx.out.value(&json!({"job_id": started.run, "created": started.created}), |_| {
-                println!("job {}{}", started.run, if started.created { "" } else { " (was queued already)" });
+                say!("job {}{}", started.run, if started.created { "" } else { " (was queued already)" });
             });
             Ok(0)
         }
@@ -190,7 +190,7 @@ fn show(db: &Database, run: &str) -> Result<Value, Fail> {
 /// is killed.
 fn wait_for(ctx: &Context<'_>, db: &Database, run: &str, stop: &Stop) -> Result<Value, Fail> {
     // Only a supervisor with a page has a worker beside it.
-    let own_worker = crate::demo::running(&ctx.home).is_none_or(|up| up["dashboard"].is_null());
+    let own_worker = crate::up::running(&ctx.home).is_none_or(|up| up["dashboard"].is_null());
     let mut worker: Option<Process> = None;
     loop {
         if own_worker && worker.as_mut().is_none_or(|w| w.ended().is_some()) {
@@ -236,7 +236,7 @@ fn logs(ctx: &Context<'_>, db: &Database, run: &str, step: Option<&str>) -> Resu
     }
     ctx.out.value(&json!({"run_id": run, "lines": lines}), |v| {
         for line in array(&v["lines"]) {
-            println!(
+            say!(
                 "{}  {:<5} {}#{}  {}",
                 out::text(&line["ts"]),
                 out::text(&line["level"]),
@@ -267,7 +267,7 @@ fn say_list(ctx: &Context<'_>, name: &str, rows: Vec<Value>) {
 
 fn say_run(ctx: &Context<'_>, shown: &Value) {
     ctx.out.value(shown, |v| {
-        println!(
+        say!(
             "run {}  {}  partition {}  {}",
             out::text(&v["id"]),
             out::text(&v["workflow"]),
@@ -282,7 +282,7 @@ fn say_run(ctx: &Context<'_>, shown: &Value) {
         }
         out::table(&columns, &["TRY"], &steps);
         if v["state"] == "failed" {
-            println!("next: traider run logs {0}; traider run retry {0}", out::text(&v["id"]));
+            say!("next: traider run logs {0}; traider run retry {0}", out::text(&v["id"]));
         }
     });
 }

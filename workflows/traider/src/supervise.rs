@@ -3,14 +3,16 @@
 //! Each child gets its own process group, so that Ctrl-C in the terminal reaches only this process, which then stops
 //! the children one by one; and it is told our pid, so that it ends by itself should we be killed.
 
+use crate::exec::sibling;
 use crate::fail::{Fail, code};
+use crate::out::Out;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -165,5 +167,68 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop(Duration::from_secs(5));
+    }
+}
+
+/// A child that is started again when it dies: at once, then after longer and longer pauses.
+#[derive(Debug)]
+pub struct Kept {
+    name: &'static str,
+    /// Its command line, also of the next start.
+    pub args: Vec<String>,
+    logs: PathBuf,
+    process: Option<Process>,
+    pause: Duration,
+    started: Instant,
+    next: Option<Instant>,
+}
+
+/// Pause before the second restart in a row; doubled each time.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// One that lived this long may come back at once.
+const LIVED_WELL: Duration = Duration::from_secs(60);
+
+impl Kept {
+    /// What is to be kept; nothing is started yet.
+    pub fn new(name: &'static str, args: Vec<String>, logs: PathBuf) -> Kept {
+        Kept { name, args, logs, process: None, pause: Duration::ZERO, started: Instant::now(), next: None }
+    }
+
+    /// Starts it.
+    pub fn start(&mut self) -> Result<&mut Process, Fail> {
+        let mut command = Command::new(sibling(self.name)?);
+        command.args(&self.args);
+        self.started = Instant::now();
+        Ok(self.process.insert(Process::start(self.name, command, &self.logs)?))
+    }
+
+    /// Notices its death, and starts it again when its pause is over.
+    pub fn tend(&mut self, out: &Out) {
+        let Some(status) = self.process.as_mut().and_then(Process::ended) else { return };
+        let Some(next) = self.next else {
+            if self.started.elapsed() > LIVED_WELL {
+                self.pause = Duration::ZERO;
+            }
+            out.note(&format!("{} ended ({status}); trading goes on, it is started again", self.name));
+            self.next = Some(Instant::now() + self.pause);
+            self.pause = (self.pause * 2).clamp(PAUSE_FIRST, PAUSE_MAX);
+            return;
+        };
+        if Instant::now() < next {
+            return;
+        }
+        self.next = None;
+        if let Err(fail) = self.start() {
+            out.note(&format!("{} cannot be started again: {}", self.name, fail.message));
+            self.next = Some(Instant::now() + self.pause);
+        }
+    }
+
+    /// Stops it, if it runs.
+    pub fn stop(&mut self, limit: Duration) {
+        if let Some(process) = &mut self.process {
+            process.stop(limit);
+        }
     }
 }

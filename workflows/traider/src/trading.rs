@@ -49,9 +49,9 @@ pub fn orders(ctx: &Context<'_>, verb: &OrdersVerb) -> Result<u8, Fail> {
             let fills: Vec<_> = array(&facts["fills"]).iter().filter(|f| f["order_id"] == order.as_str()).collect();
             ctx.out.value(&json!({"run_id": facts["run_id"], "order": found, "fills": fills}), |v| {
                 for (key, value) in v["order"].as_object().into_iter().flatten() {
-                    println!("{key:>12}  {}", out::text(value));
+                    say!("{key:>12}  {}", out::text(value));
                 }
-                println!();
+                say!();
                 let columns = [
                     ("FILL", "fill_id"),
                     ("PRICE", "price"),
@@ -161,24 +161,24 @@ fn explain(value: &Value, depth: usize) {
             for (key, inner) in map {
                 match inner {
                     Value::Object(_) | Value::Array(_) => {
-                        println!("{pad}{key}:");
+                        say!("{pad}{key}:");
                         explain(inner, depth + 1);
                     }
-                    _ if key.ends_with("_ns") => println!("{pad}{key}: {} ({})", out::text(inner), out::time(inner)),
-                    _ => println!("{pad}{key}: {}", out::text(inner)),
+                    _ if key.ends_with("_ns") => say!("{pad}{key}: {} ({})", out::text(inner), out::time(inner)),
+                    _ => say!("{pad}{key}: {}", out::text(inner)),
                 }
             }
         }
         Value::Array(items) if items.iter().all(|i| !i.is_object() && !i.is_array()) => {
-            println!("{pad}{}", items.iter().map(out::text).collect::<Vec<_>>().join("  "));
+            say!("{pad}{}", items.iter().map(out::text).collect::<Vec<_>>().join("  "));
         }
         Value::Array(items) => {
             for item in items {
-                println!("{pad}-");
+                say!("{pad}-");
                 explain(item, depth + 1);
             }
         }
-        other => println!("{pad}{}", out::text(other)),
+        other => say!("{pad}{}", out::text(other)),
     }
 }
 
@@ -187,7 +187,7 @@ pub fn parity(ctx: &Context<'_>, run: Option<&str>) -> Result<u8, Fail> {
     let (exit, verdict) = exec::worker(ctx, "parity", &json!({"run": run.unwrap_or("latest")}))?;
     ctx.out.value(&verdict, |v| {
         if v["equal"] == true {
-            println!(
+            say!(
                 "equal: run {} re-ran byte-identical, {} records, {} effects, hash {}",
                 out::text(&v["run_id"]),
                 v["records"],
@@ -195,7 +195,7 @@ pub fn parity(ctx: &Context<'_>, run: Option<&str>) -> Result<u8, Fail> {
                 out::text(&v["effects_hash"])
             );
         } else {
-            println!("NOT equal: run {}", out::text(&v["run_id"]));
+            say!("NOT equal: run {}", out::text(&v["run_id"]));
             explain(v, 1);
         }
     });
