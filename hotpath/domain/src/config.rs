@@ -4,6 +4,7 @@
 
 use crate::Decimal;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Everything the engine needs to know; part of a run's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,8 @@ pub struct RiskLimits {
     pub order_value_max: Decimal,
     /// Largest value of the position in one instrument, open orders counted as filled.
     pub position_value_max: Decimal,
-    /// Loss since 00:00 UTC, realised and open, after which entries stop until the operator resumes.
+    /// Loss since 00:00 UTC, realised and open, after which entries stop until the operator resumes; resuming then
+    /// allows as much again.
     pub daily_loss_max: Decimal,
     /// Oldest book an order may be priced off, ms since its last valid change.
     pub book_age_ms_max: u64,
@@ -38,6 +40,52 @@ pub struct RiskLimits {
     pub orders_per_minute_max: u32,
     /// Orders open at once.
     pub open_orders_max: u32,
+}
+
+/// A limit outside of what makes sense.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{name}` is {value}; allowed is {allowed}")]
+pub struct LimitError {
+    /// Which limit, as it is called in [`RiskLimits`].
+    pub name: &'static str,
+    /// What it is.
+    pub value: String,
+    /// What it may be, in words.
+    pub allowed: &'static str,
+}
+
+impl RiskLimits {
+    /// Says which limit makes no sense by itself, the first if there are several. Each must let something pass, and
+    /// none may mean "no limit".
+    ///
+    /// # Errors
+    /// [`LimitError`].
+    pub fn check(&self) -> Result<(), LimitError> {
+        let amounts = [
+            ("order_value_max", self.order_value_max),
+            ("position_value_max", self.position_value_max),
+            ("daily_loss_max", self.daily_loss_max),
+        ];
+        for (name, amount) in amounts {
+            demand(amount.mantissa > 0, name, amount, "an amount above 0")?;
+        }
+        let counts = [
+            ("book_age_ms_max", self.book_age_ms_max),
+            ("orders_per_second_max", self.orders_per_second_max.into()),
+            ("orders_per_minute_max", self.orders_per_minute_max.into()),
+            ("open_orders_max", self.open_orders_max.into()),
+        ];
+        for (name, count) in counts {
+            demand(count > 0, name, count, "a whole number above 0")?;
+        }
+        // At 10000 a buy limit could be twice mid and a sell limit zero.
+        let collar = self.price_collar_bps;
+        demand((1..10_000).contains(&collar), "price_collar_bps", collar, "a whole number from 1 to 9999")
+    }
+}
+
+fn demand(ok: bool, name: &'static str, value: impl ToString, allowed: &'static str) -> Result<(), LimitError> {
+    if ok { Ok(()) } else { Err(LimitError { name, value: value.to_string(), allowed }) }
 }
 
 /// Fees assumed when an order's worth is judged, basis points of value.
@@ -123,5 +171,48 @@ impl StrategyRule {
         match self {
             StrategyRule::EmaCross { symbols, .. } | StrategyRule::FlowImbalance { symbols, .. } => symbols,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> RiskLimits {
+        let amount = |text| Decimal::parse(text).unwrap();
+        RiskLimits {
+            order_value_max: amount("0.1"),
+            position_value_max: amount("5000"),
+            daily_loss_max: amount("200"),
+            book_age_ms_max: 1,
+            price_collar_bps: 9999,
+            orders_per_second_max: 1,
+            orders_per_minute_max: 1,
+            open_orders_max: 1,
+        }
+    }
+
+    #[test]
+    fn every_limit_that_lets_nothing_pass_or_limits_nothing_is_named_with_what_is_allowed() {
+        assert_eq!(limits().check(), Ok(()));
+        let minus = Decimal::new(-5, 0);
+        type Change = fn(&mut RiskLimits, Decimal);
+        let changes: [(&str, Change); 8] = [
+            ("order_value_max", |l, minus| l.order_value_max = minus),
+            ("position_value_max", |l, minus| l.position_value_max = minus),
+            ("daily_loss_max", |l, _| l.daily_loss_max = Decimal::ZERO),
+            ("book_age_ms_max", |l, _| l.book_age_ms_max = 0),
+            ("price_collar_bps", |l, _| l.price_collar_bps = 10_000),
+            ("orders_per_second_max", |l, _| l.orders_per_second_max = 0),
+            ("orders_per_minute_max", |l, _| l.orders_per_minute_max = 0),
+            ("open_orders_max", |l, _| l.open_orders_max = 0),
+        ];
+        for (name, change) in changes {
+            let mut limits = limits();
+            change(&mut limits, minus);
+            assert_eq!(limits.check().unwrap_err().name, name);
+        }
+        let text = RiskLimits { daily_loss_max: minus, ..limits() }.check().unwrap_err().to_string();
+        assert_eq!(text, "`daily_loss_max` is -5; allowed is an amount above 0");
     }
 }

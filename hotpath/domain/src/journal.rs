@@ -242,6 +242,17 @@ fn finish<'a>(
     Ok(Segment { header, records, torn, seal })
 }
 
+/// The records at the start of `bytes`, up to the first that is cut short or damaged: a look into a segment without
+/// reading, and judging, all of it.
+pub fn peek(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut offset = 0;
+    std::iter::from_fn(move || {
+        let (record, len) = parse(bytes, offset).ok()?;
+        offset += len;
+        Some(record)
+    })
+}
+
 #[derive(Debug, Error, PartialEq, Eq)]
 enum Fault {
     #[error("it is cut short")]
@@ -312,6 +323,17 @@ mod tests {
         assert_eq!(read.records.iter().map(|r| r.seq).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         assert_eq!(read.records[2].ts_recv_ns, 20);
         assert!(read.seal.is_some() && read.torn == 0);
+    }
+
+    #[test]
+    fn a_look_into_a_segment_ends_where_its_records_do() {
+        let (one, two) = (segment(1, false).len(), segment(2, false));
+        let seen = |bytes: &[u8]| peek(bytes).map(|r| r.seq).collect::<Vec<_>>();
+        assert_eq!(seen(&two), [0, 1, 2]);
+        assert_eq!(seen(&two[..two.len() - 1]), [0, 1]);
+        let mut damaged = two.clone();
+        damaged[one] ^= 1;
+        assert_eq!((seen(&damaged), seen(&[])), (vec![0, 1], vec![]));
     }
 
     #[test]

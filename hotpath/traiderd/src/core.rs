@@ -3,7 +3,7 @@
 
 use crate::clock::{Clock, ClockKind};
 use crate::gateway::Gateway;
-use crate::halt::HaltFile;
+use crate::halt::{Halt, HaltFile};
 use crate::journal::{Sealed, WriteError, Writer};
 use crate::narrator::Narrator;
 use crate::recover::mark;
@@ -80,7 +80,11 @@ impl Core {
         let safety = self.engine.view().safety;
         let reason = safety.reason.as_deref().unwrap_or("halted").trim_start_matches("entries are halted: ");
         let known: Option<Note> = safety.halted.then(|| note(reason));
-        self.halts.agree(known, now_ns).map_err(|e| self.halt_lost(e))?;
+        let agreed = self.halts.agree(known, now_ns);
+        agreed.map_err(|e| self.halt_lost(e))?;
+        if let Some(halt) = self.halts.in_force() {
+            tracing::warn!("{halt}; `traider resume --reason ...` lifts it");
+        }
         self.apply(now_ns, &Event::Session(session))?;
         if let Some(reason) = self.halts.to_tell(known.is_some()) {
             self.apply(now_ns, &Event::Operator(OperatorCommand::Halt { reason }))?;
@@ -153,7 +157,8 @@ impl Core {
         }
         if let Some((halted, reason)) = halt {
             self.flush()?;
-            self.halts.set(halted, reason, ts_ns).map_err(|e| self.halt_lost(e))?;
+            let kept = self.halts.set(halted, reason, ts_ns);
+            kept.map_err(|e| self.halt_lost(e))?;
         }
         if self.outward.is_empty() { Ok(()) } else { self.hand_out() }
     }
@@ -212,6 +217,10 @@ impl Core {
     /// A snapshot of the engine; allocates.
     pub fn view(&self) -> View {
         self.engine.view()
+    }
+    /// The halt in force, if entries are halted.
+    pub const fn halt(&self) -> Option<&Halt> {
+        self.halts.in_force()
     }
     /// Number of records written in this session.
     pub const fn records(&self) -> u64 {

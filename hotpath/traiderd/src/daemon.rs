@@ -14,19 +14,22 @@ use domain::{Instrument, InstrumentId, RunId};
 use engine::Engine;
 use settings::manifest::config_hash;
 use settings::{Home, Mode, RunManifest};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use venues::binance::rest::{Rest, RestError};
 use venues::binance::sign::Keys;
 use venues::binance::ws::Endpoints;
-use venues::journal_dir::Tail;
+use venues::journal_dir::{self, Tail, segment_path};
 
 /// How long one question over HTTP may take.
 const REST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries before a venue that was never reached is given up; with the pauses between 6 to 12 s.
 const REACH_TRIES: u32 = 7;
+
+/// Most symbols a message lists; the real venue has thousands.
+const SYMBOLS_SHOWN: usize = 10;
 
 /// Everything that can be chosen.
 #[derive(Clone, Debug)]
@@ -93,15 +96,36 @@ pub fn run(options: &Options) -> Result<Summary, DaemonError> {
     options.home.prepare()?;
     let lock = HomeLock::take(&options.home)?;
     let run = open_run(options)?;
-    let endpoints = Endpoints::at(&options.venue_url);
-    let rest = Rest::new(&endpoints.rest, REST_TIMEOUT).map_err(|e| DaemonError::Usage(e.to_string()))?;
-    let rules = instruments(options, &rest, &run.recovered.instruments)?;
-    let result = Parts { started, run, endpoints, rest, rules }.run(options);
+    let dir = run.dir.clone();
+    let result = begin(options, started, run);
+    if result.is_err() {
+        forget_unbegun(&dir);
+    }
     drop(lock);
     result
 }
 
-/// A run, new or brought back.
+fn begin(options: &Options, started: Instant, run: Run) -> Result<Summary, DaemonError> {
+    let endpoints = Endpoints::at(&options.venue_url);
+    let rest = Rest::new(&endpoints.rest, REST_TIMEOUT).map_err(|e| DaemonError::Usage(e.to_string()))?;
+    let rules = instruments(options, &rest, &run.recovered.instruments)?;
+    Parts { started, run, endpoints, rest, rules }.run(options)
+}
+
+/// Takes away the folder of a run that ended before its first record: it would count as the newest run and has nothing
+/// to say. Only what such a run leaves is removed; a folder that cannot be judged or holds more stays.
+fn forget_unbegun(dir: &Path) {
+    if !matches!(journal_dir::has_records(dir), Ok(false)) {
+        return;
+    }
+    for file in [dir.join("manifest.json"), segment_path(dir, 1)] {
+        // Not there is what we want, and what cannot be removed keeps the folder.
+        let _gone = std::fs::remove_file(file);
+    }
+    let _gone = std::fs::remove_dir(dir);
+}
+
+/// A run, new or brought back. A new one is not on disk before its session writes the manifest.
 pub(crate) struct Run {
     pub(crate) id: RunId,
     pub(crate) dir: PathBuf,
@@ -122,7 +146,6 @@ fn open_run(options: &Options) -> Result<Run, DaemonError> {
         return continue_run(options, id, dir);
     }
     let engine = Engine::new(&options.config).map_err(|e| DaemonError::Config(e.to_string()))?;
-    std::fs::create_dir_all(&dir).map_err(DaemonError::io(format!("could not create `{}`", dir.display())))?;
     let manifest = RunManifest {
         run_id: text,
         mode: options.mode,
@@ -136,7 +159,6 @@ fn open_run(options: &Options) -> Result<Run, DaemonError> {
         records: 0,
         effects_hash: String::new(),
     };
-    write_manifest(&manifest, &dir)?;
     let recovered =
         Recovered { engine, tail: Tail::default(), last_ts_ns: 0, inputs: 0, instruments: Vec::new(), missing: None };
     Ok(Run { id, dir, manifest, recovered })
@@ -159,7 +181,9 @@ fn continue_run(options: &Options, id: RunId, dir: PathBuf) -> Result<Run, Daemo
     Ok(Run { id, dir, manifest, recovered })
 }
 
-pub(crate) fn write_manifest(manifest: &RunManifest, dir: &std::path::Path) -> Result<(), DaemonError> {
+/// Writes the manifest and, for a new run, the folder around it.
+pub(crate) fn write_manifest(manifest: &RunManifest, dir: &Path) -> Result<(), DaemonError> {
+    std::fs::create_dir_all(dir).map_err(DaemonError::io(format!("could not create `{}`", dir.display())))?;
     manifest.write(dir).map_err(DaemonError::io(format!("could not write the manifest in `{}`", dir.display())))
 }
 
@@ -179,7 +203,8 @@ fn instruments(options: &Options, rest: &Rest, known: &[Instrument]) -> Result<R
     if symbols.is_empty() {
         return Err(DaemonError::Usage("no symbols: name at least one with --symbols".to_owned()));
     }
-    let fetched = reach(options, || rest.instruments(&symbols))?;
+    let answer = reach(options, || rest.instruments(&symbols))?;
+    let fetched = answer.map_err(|refusal| refused(rest, &symbols, &refusal))?;
     let mut rules = Rules { all: Vec::new(), news: Vec::new() };
     let mut next_id = known.iter().map(|i| i.id.0 + 1).max().unwrap_or(0);
     for mut i in fetched {
@@ -202,14 +227,41 @@ fn instruments(options: &Options, rest: &Rest, known: &[Instrument]) -> Result<R
     Ok(rules)
 }
 
+/// Why the venue refuses to tell the rules of `symbols`: mostly because it does not have one of them.
+fn refused(rest: &Rest, symbols: &[&str], refusal: &RestError) -> DaemonError {
+    let listed = rest.symbols().unwrap_or_default();
+    let unknown: Vec<&str> = symbols.iter().copied().filter(|s| !listed.iter().any(|l| l == s)).collect();
+    if listed.is_empty() || unknown.is_empty() {
+        return DaemonError::Usage(format!("the venue refuses: {refusal}"));
+    }
+    DaemonError::Usage(format!(
+        "the venue does not trade `{}`{}; it has {}; choose with --symbols or the setting `run.symbols`",
+        unknown.join("`, `"),
+        settings::config::nearest(&unknown[0].to_uppercase(), listed.iter().map(String::as_str)),
+        some_of(&listed)
+    ))
+}
+
+/// The first of a list that may be long.
+fn some_of(names: &[String]) -> String {
+    let shown = names[..names.len().min(SYMBOLS_SHOWN)].join(", ");
+    match names.len().saturating_sub(SYMBOLS_SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// Asks until the venue answers. A venue that answers with a refusal is there, and wants something else of us.
-fn reach<T>(options: &Options, ask: impl Fn() -> Result<T, RestError>) -> Result<T, DaemonError> {
+///
+/// # Errors
+/// [`DaemonError::Unreachable`] when it never answers; its refusal is an answer.
+fn reach<T>(options: &Options, ask: impl Fn() -> Result<T, RestError>) -> Result<Result<T, RestError>, DaemonError> {
     let mut backoff = Backoff::default();
     let mut tries = 1;
     loop {
         match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(e) if !e.is_transient() => return Err(DaemonError::Usage(format!("the venue refuses: {e}"))),
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(refusal) if !refusal.is_transient() => return Ok(Err(refusal)),
             Err(source) if tries >= options.reach_tries || options.stop.load(Ordering::Relaxed) => {
                 let (url, source) = (options.venue_url.clone(), Box::new(source));
                 return Err(DaemonError::Unreachable { url, tries, source });

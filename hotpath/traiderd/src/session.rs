@@ -16,12 +16,12 @@ use crate::journal::Writer;
 use crate::market::Market;
 use crate::narrator::Narrator;
 use crate::snapshots::{self, Snapshots};
-use crate::summary::{Summary, summary};
+use crate::summary::{Summary, Told, summary};
 use crate::telemetry::Telemetry;
 use crate::watch::Watch;
 use domain::event::Session;
 use rtrb::Consumer;
-use settings::{Mode, RunManifest};
+use settings::{Home, Mode, RunManifest};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use venues::binance::SymbolTable;
 use venues::binance::rest::Rest;
 use venues::binance::ws::Endpoints;
+use venues::journal_dir;
 
 /// How long the market waits for the order connection at the start.
 const ORDERS_FIRST: Duration = Duration::from_secs(5);
@@ -111,14 +112,15 @@ impl Parts {
         let control = Arc::new(common.control(started, &manifest.run_id, options.mode, operator_tx));
         let socket = ControlSocket::open(&options.home.daemon_socket())?;
 
+        let halts = HaltFile::open(&options.home, id)?;
         // The epoch is taken last: from here on orders can be sent.
-        let session =
-            Session { run: id, home: options.home.tag()?, epoch: options.home.next_epoch()?, seed: manifest.seed };
+        let (home, used) = (options.home.tag()?, newest_epoch(&options.home)?);
+        let session = Session { run: id, home, epoch: options.home.next_epoch(used)?, seed: manifest.seed };
+        write_manifest(&manifest, &dir)?;
         let writer = Writer::open(&dir, id, &recovered.tail, options.segment_bytes)?;
         let clock = Clock::new(options.clock, recovered.last_ts_ns, stamp_ns());
         let telemetry = Arc::clone(&common.telemetry);
         let last_resort = gateway.clone();
-        let halts = HaltFile::open(&options.home, id)?;
         let outlets = Outlets { gateway, snapshots: wanted_tx, telemetry, narrator, halts };
         let core = Core::new(recovered.engine, writer, clock, outlets);
         let inputs = Inputs {
@@ -141,6 +143,23 @@ impl Parts {
         threads.join();
         ended
     }
+}
+
+/// The highest epoch of any session that the home's journals hold; 0 when there is none. Things that are no journals
+/// may stand among them.
+fn newest_epoch(home: &Home) -> Result<u32, DaemonError> {
+    let root = home.journal();
+    let failed = || DaemonError::io(format!("could not list `{}`", root.display()));
+    let mut newest = 0;
+    for entry in std::fs::read_dir(&root).map_err(failed())? {
+        let dir = entry.map_err(failed())?.path();
+        if dir.is_dir() {
+            let unread = DaemonError::io(format!("could not read which epochs `{}` used", dir.display()));
+            let sessions = journal_dir::sessions(&dir).map_err(|e| unread(std::io::Error::other(e)))?;
+            newest = sessions.iter().map(|session| session.epoch).fold(newest, u32::max);
+        }
+    }
+    Ok(newest)
 }
 
 /// Runs the engine loop. When it fails, by its journal or by a failed check, nothing more is decided, and what may be
@@ -178,13 +197,14 @@ fn close(
     dir: &Path,
     common: &Common,
 ) -> Result<Summary, DaemonError> {
-    let view = core.view();
+    let (view, halt) = (core.view(), core.halt().cloned());
     let sealed = core.seal()?;
     manifest.sealed = true;
     manifest.records = sealed.records;
     manifest.effects_hash.clone_from(&view.effects_hash);
     write_manifest(&manifest, dir)?;
-    Ok(summary(&manifest.run_id, manifest.mode.name(), reason, &view, &sealed, &common.telemetry))
+    let told = Told { run_id: &manifest.run_id, mode: manifest.mode.name(), ended: reason, halt };
+    Ok(summary(told, &view, &sealed, &common.telemetry))
 }
 
 fn orphaned(parent: Option<u32>) -> bool {

@@ -1,5 +1,6 @@
 //! What a run came to, as one JSON object.
 
+use crate::halt::Halt;
 use crate::journal::Sealed;
 use crate::telemetry::{Latencies, Telemetry, get};
 use domain::Decimal;
@@ -18,6 +19,8 @@ pub struct Summary {
     pub mode: &'static str,
     /// Why it ended.
     pub ended: String,
+    /// The halt in force at the end, in the words of `halt.json`; null when entries were allowed.
+    pub halt: Option<Halt>,
     /// Market frames received in this session.
     pub frames: u64,
     /// Market frames that could not be read.
@@ -90,12 +93,26 @@ pub struct JournalSummary {
     pub effects_hash: String,
 }
 
+/// What only the session knows of itself.
+#[derive(Clone, Debug)]
+pub struct Told<'a> {
+    /// The run.
+    pub run_id: &'a str,
+    /// Its mode.
+    pub mode: &'static str,
+    /// Why it ended.
+    pub ended: &'a str,
+    /// The halt in force at the end.
+    pub halt: Option<Halt>,
+}
+
 /// Puts a summary together.
-pub fn summary(run_id: &str, mode: &'static str, ended: &str, view: &View, sealed: &Sealed, t: &Telemetry) -> Summary {
+pub fn summary(told: Told<'_>, view: &View, sealed: &Sealed, t: &Telemetry) -> Summary {
     Summary {
-        run_id: run_id.to_owned(),
-        mode,
-        ended: ended.to_owned(),
+        run_id: told.run_id.to_owned(),
+        mode: told.mode,
+        ended: told.ended.to_owned(),
+        halt: told.halt,
         frames: get(&t.frames),
         frames_unreadable: get(&t.frames_unreadable),
         book: view.stats.book.into(),

@@ -22,7 +22,7 @@ use traiderd::error::DaemonError;
 use traiderd::journal::read_run;
 use traiderd::recover;
 use traiderd::summary::Summary;
-use venues::journal_dir::{Entry, segment_path};
+use venues::journal_dir::{self, Entry, segment_path};
 
 fn decimal(text: &str) -> Decimal {
     Decimal::parse(text).unwrap()
@@ -296,14 +296,100 @@ fn the_operator_sees_halts_and_stops_a_live_run() {
 }
 
 #[test]
+fn a_symbol_the_venue_does_not_have_is_named_with_those_it_has_and_leaves_no_run_behind() {
+    let venue = Venue::start(SourceSpec::Synthetic { seed: 3 }, Speed::Times(1.0));
+    let (_dir, home) = home();
+    let options = Options::new(home.clone(), config(), &venue.url(), &["BTCUSDT", "FOO"], Mode::Demo);
+    let error = daemon::run(&options).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.exit_code(), 2);
+    assert!(text.contains("does not trade `FOO`; it has") && text.contains("BTCUSDT"), "{text}");
+    assert!(text.contains("--symbols") && !text.contains("http"), "{text}");
+    assert_eq!(std::fs::read_dir(home.journal()).unwrap().count(), 0);
+    venue.stop();
+}
+
+#[test]
+fn a_run_that_died_before_its_first_record_is_forgotten_when_it_cannot_begin_again() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_dir, home) = home();
+    let mut options =
+        Options::new(home.clone(), config(), &format!("http://127.0.0.1:{port}"), &["BTCUSDT"], Mode::Demo);
+    (options.reach_tries, options.run_id) = (1, Some("dead".to_owned()));
+    let dir = home.journal_of("dead");
+    std::fs::create_dir_all(&dir).unwrap();
+    manifest_of("dead", &options).write(&dir).unwrap();
+    assert!(daemon::run(&options).is_err());
+    assert!(!dir.exists());
+}
+
+/// What a run of `options` says of itself when it begins.
+fn manifest_of(run: &str, options: &Options) -> RunManifest {
+    RunManifest {
+        run_id: run.to_owned(),
+        mode: options.mode,
+        created_ns: 1,
+        build: "test".to_owned(),
+        seed: options.seed,
+        source: options.source.clone(),
+        config: options.config.clone(),
+        config_hash: settings::manifest::config_hash(&options.config),
+        sealed: false,
+        records: 0,
+        effects_hash: String::new(),
+    }
+}
+
+/// Runs a session that ends at once, because whoever started it is gone.
+fn short_run(home: &Home, venue: &Venue, run: &str) -> Summary {
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let mut options = Options::new(home.clone(), config(), &venue.url(), &["BTCUSDT"], Mode::Demo);
+    (options.run_id, options.parent) = (Some(run.to_owned()), Some(gone.id()));
+    daemon::run(&options).unwrap()
+}
+
+#[test]
+fn an_epoch_is_never_used_twice_even_when_its_file_is_gone() {
+    let venue = Venue::start(SourceSpec::Synthetic { seed: 3 }, Speed::Times(1.0));
+    let (dir, home) = home();
+    let epoch_of = |run: &str| {
+        short_run(&home, &venue, run);
+        journal_dir::sessions(&home.journal_of(run)).unwrap().iter().map(|s| s.epoch).collect::<Vec<_>>()
+    };
+    assert_eq!([epoch_of("a"), epoch_of("b")], [[1], [2]]);
+    std::fs::remove_file(dir.path().join("epoch")).unwrap();
+    std::fs::remove_file(home.journal_of("b").join("manifest.json")).unwrap();
+    std::fs::write(home.journal().join("notes.txt"), "not a run").unwrap();
+    assert_eq!(epoch_of("c"), [3]);
+    std::fs::write(dir.path().join("epoch"), "1\n").unwrap();
+    assert_eq!(epoch_of("d"), [4]);
+    venue.stop();
+}
+
+#[test]
+fn the_summary_says_that_entries_were_halted_by_an_earlier_run() {
+    let venue = Venue::start(SourceSpec::Synthetic { seed: 3 }, Speed::Times(1.0));
+    let (dir, home) = home();
+    assert_eq!(short_run(&home, &venue, "free").halt, None);
+    let halt = r#"{"reason":"storm","run":"earlier","ts_ns":7}"#;
+    std::fs::write(dir.path().join("halt.json"), halt).unwrap();
+    let summary = serde_json::to_value(short_run(&home, &venue, "halted")).unwrap();
+    assert_eq!(summary["halt"], json!({"reason": "storm", "run": "halted", "ts_ns": 7}));
+    venue.stop();
+}
+
+#[test]
 fn a_venue_that_is_not_there_is_exit_code_5() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (_dir, home) = home();
-    let mut options = Options::new(home, config(), &format!("http://127.0.0.1:{port}"), &["BTCUSDT"], Mode::Demo);
+    let url = format!("http://127.0.0.1:{port}");
+    let mut options = Options::new(home.clone(), config(), &url, &["BTCUSDT"], Mode::Demo);
     options.reach_tries = 2;
     let error = daemon::run(&options).unwrap_err();
     assert!(matches!(error, DaemonError::Unreachable { tries: 2, .. }), "{error}");
     assert_eq!(error.exit_code(), 5);
+    assert_eq!(std::fs::read_dir(home.journal()).unwrap().count(), 0, "a run that never began leaves nothing");
 }
 
 #[test]
@@ -344,15 +430,10 @@ fn a_termination_signal_is_a_clean_end() {
 
 #[test]
 fn a_journal_that_cannot_be_written_ends_the_daemon_with_a_reason() {
-    let Some(source) =
-        capture("a_journal_that_cannot_be_written_ends_the_daemon_with_a_reason", "spot_btcusdt_20240808.gz")
-    else {
-        return;
-    };
-    let venue = Venue::start(source, Speed::Max);
+    let venue = Venue::start(SourceSpec::Synthetic { seed: 3 }, Speed::Times(20.0));
     let (_dir, home) = home();
-    let mut options = Options::new(home.clone(), config(), &venue.url(), &["BTCUSDT"], Mode::Capture);
-    (options.clock, options.segment_bytes) = (ClockKind::Source, 200_000);
+    let mut options = Options::new(home.clone(), config(), &venue.url(), &["BTCUSDT"], Mode::Demo);
+    options.segment_bytes = 20_000;
     options.run_id = Some("full".to_owned());
     // Something stands where the second segment has to go.
     std::fs::create_dir_all(segment_path(&home.journal_of("full"), 2)).unwrap();

@@ -5,9 +5,11 @@
 //! [`Tail`]. Anything else that is not as written is an error that names file and record.
 
 use domain::codec::{CodecError, Wire};
+use domain::event::Session;
 use domain::journal::{self, EffectsMark, JournalError, Kind};
 use domain::{Event, RunId};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -85,6 +87,9 @@ pub struct Tail {
     pub headless: Option<PathBuf>,
 }
 
+/// A header and a session together are far smaller.
+const HEAD_BYTES: u64 = 1024;
+
 /// File name of a segment.
 pub fn segment_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(format!("seg-{segment:06}.trj"))
@@ -108,14 +113,7 @@ pub struct RunReader {
 /// # Errors
 /// [`ReadError`] when the folder cannot be listed or a segment is missing; damage inside shows while reading.
 pub fn read_run(dir: &Path) -> Result<RunReader, ReadError> {
-    let io = |source| ReadError::Io { path: dir.to_owned(), source };
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        let number = name.to_str().and_then(|n| n.strip_prefix("seg-")?.strip_suffix(".trj")?.parse::<u32>().ok());
-        numbers.extend(number);
-    }
-    numbers.sort_unstable();
+    let numbers = segments(dir)?;
     if let Some((want, _)) = (1u32..).zip(&numbers).find(|(want, got)| want != *got) {
         return Err(ReadError::Folder { path: dir.to_owned(), what: format!("segment {want} is missing") });
     }
@@ -129,6 +127,59 @@ pub fn read_run(dir: &Path) -> Result<RunReader, ReadError> {
         records: Vec::new().into_iter(),
         failed: false,
     })
+}
+
+/// Numbers of the segments in a folder, in order.
+fn segments(dir: &Path) -> Result<Vec<u32>, ReadError> {
+    let io = |source| ReadError::Io { path: dir.to_owned(), source };
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let number = name.to_str().and_then(|n| n.strip_prefix("seg-")?.strip_suffix(".trj")?.parse::<u32>().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The first bytes of a segment, enough for its header and the record behind it, if that begins a session.
+fn head(dir: &Path, segment: u32) -> Result<Vec<u8>, ReadError> {
+    let path = segment_path(dir, segment);
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut bytes));
+    read.map_err(|source| ReadError::Io { path, source })?;
+    Ok(bytes)
+}
+
+/// True when anything was journaled in `dir`. A folder without a single record is no run: a daemon died, or was
+/// refused, before its run began.
+///
+/// # Errors
+/// [`ReadError::Io`] when the folder or its first segment cannot be read.
+pub fn has_records(dir: &Path) -> Result<bool, ReadError> {
+    match segments(dir)?.as_slice() {
+        [] => Ok(false),
+        // Damaged records are records, too: only what was never wholly written does not count.
+        [1] => head(dir, 1).map(|bytes| !header_is_cut(&bytes)),
+        _ => Ok(true),
+    }
+}
+
+/// The sessions of the run in `dir`, in order, from the first records of its segments: each session begins a new one.
+/// What cannot be read as a session is none; damage shows when the run is read.
+///
+/// # Errors
+/// [`ReadError::Io`] when the folder or a segment cannot be read.
+pub fn sessions(dir: &Path) -> Result<Vec<Session>, ReadError> {
+    let mut found = Vec::new();
+    for number in segments(dir)?.into_iter().filter(|number| segment_path(dir, *number).is_file()) {
+        let bytes = head(dir, number)?;
+        let first = journal::peek(&bytes).find(|record| record.kind == Kind::Input);
+        if let Some(Ok(Event::Session(session))) = first.map(|record| Event::from_bytes(record.payload)) {
+            found.push(session);
+        }
+    }
+    Ok(found)
 }
 
 impl RunReader {
@@ -294,6 +345,41 @@ mod tests {
         assert!(matches!(entries[1], Entry::Effects(EffectsMark { count: 2, .. })));
         let (_, tail) = read(dir.path()).unwrap();
         assert_eq!(tail, Tail { segment: 3, next_seq, ..Tail::default() });
+    }
+
+    #[test]
+    fn sessions_are_found_at_the_beginning_of_segments_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let run: RunId = "r".parse().unwrap();
+        let session = |epoch| Session { run, home: 7, epoch, seed: 1 };
+        let firsts = [Event::Session(session(3)), Event::Timer, Event::Session(session(5))];
+        for (number, first) in (1..).zip(&firsts) {
+            let mut out = Vec::new();
+            journal::append(&mut out, 0, 0, Kind::Header, |o| Header::new(run, number, [0; 32]).put(o));
+            journal::append(&mut out, 1, 0, Kind::Input, |o| first.put(o));
+            // Larger than what is looked at.
+            out.resize(4000, 0);
+            fs::write(segment_path(dir.path(), number), out).unwrap();
+        }
+        assert_eq!(sessions(dir.path()).unwrap(), [session(3), session(5)]);
+        fs::write(segment_path(dir.path(), 3), b"not a segment").unwrap();
+        assert_eq!(sessions(dir.path()).unwrap(), [session(3)]);
+    }
+
+    #[test]
+    fn a_folder_without_one_whole_record_is_no_run() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!has_records(dir.path()).unwrap());
+        write(dir.path(), 1, 0);
+        let first = segment_path(dir.path(), 1);
+        let whole = fs::read(&first).unwrap();
+        assert!(has_records(dir.path()).unwrap());
+        fs::write(&first, &whole[..whole.len() - 1]).unwrap();
+        assert!(!has_records(dir.path()).unwrap());
+        let mut damaged = whole;
+        damaged[20] ^= 1;
+        fs::write(&first, damaged).unwrap();
+        assert!(has_records(dir.path()).unwrap(), "damage is not nothing");
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! The layered configuration: built-in file, the user's file, a named file, environment, flags. Later layers win;
 //! unknown keys are errors with the nearest known name; each value knows where it came from.
+//!
+//! Amounts are text, so that they stay exact. The environment has nothing but text, so there the type is that of the
+//! built-in value: see [`environment`].
 
 use crate::Home;
 use domain::Decimal;
 use domain::config::{EngineConfig, Fees, RiskLimits, StrategyConfig, StrategyRule};
 use figment::providers::{Env, Format, Serialized, Toml};
-use figment::{Figment, Source, value};
+use figment::value::{Dict, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source, value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+const ENV_PREFIX: &str = "TRAIDER__";
+/// Name of that layer inside figment.
+const ENVIRONMENT: &str = "environment";
 const BUILT_IN: &str = include_str!("../../../config/default.toml");
 const BUILT_IN_STRATEGIES: [(&str, &str); 2] = [
     ("ema-cross", include_str!("../../../config/strategies/ema-cross.toml")),
@@ -113,8 +120,20 @@ pub fn load(
     file: Option<&Path>,
     flags: &BTreeMap<String, serde_json::Value>,
 ) -> Result<Loaded, ConfigError> {
+    load_with(home, file, Env::prefixed(ENV_PREFIX).split("__").iter(), flags)
+}
+
+/// As [`load`], with the environment's `variables` under dotted keys.
+fn load_with(
+    home: &Home,
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (impl Display, String)>,
+    flags: &BTreeMap<String, serde_json::Value>,
+) -> Result<Loaded, ConfigError> {
+    let built_in = Figment::from(Toml::string(BUILT_IN));
+    let environment = environment(&built_in, variables)?;
     let user = home.config().join("traider.toml");
-    let mut figment = Figment::from(Toml::string(BUILT_IN));
+    let mut figment = built_in;
     for path in [user.is_file().then_some(user.as_path()), file].into_iter().flatten() {
         if !path.is_file() {
             return Err(ConfigError(format!(
@@ -122,17 +141,97 @@ pub fn load(
                 path.display()
             )));
         }
+        check_syntax(path)?;
         figment = figment.merge(Toml::file_exact(path));
     }
-    figment = figment.merge(Env::prefixed("TRAIDER__").split("__"));
+    for variable in environment {
+        figment = figment.merge(variable);
+    }
     for (key, json) in flags {
         figment = figment.merge(Serialized::default(key, json));
     }
     let config: Config = figment.extract().map_err(explain)?;
     let origins = origins(&figment)?;
     let loaded = Loaded { config, origins, strategies: home.config().join("strategies") };
+    loaded.check_limits()?;
     loaded.engine_config()?;
     Ok(loaded)
+}
+
+/// Says where a file is not TOML: figment names the file, but not the place.
+fn check_syntax(path: &Path) -> Result<(), ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError(format!("cannot read the configuration file `{}`: {e}", path.display())))?;
+    let Err(error) = toml::from_str::<toml::Table>(&text) else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let what = error.message().trim().replace('\n', "; ");
+    Err(ConfigError(format!("`{}` is not TOML at line {line}, column {column}: {what}", path.display())))
+}
+
+/// The settings in the environment, `TRAIDER__SECTION__KEY`. A setting that is text in the built-in file is taken as it
+/// stands, so that `0.1` stays 0.1 to the last digit; quotes around it are left out. All others are read as figment does.
+///
+/// # Errors
+/// [`ConfigError`] for a variable that is no setting, by the name it was given.
+fn environment(
+    built_in: &Figment,
+    variables: impl Iterator<Item = (impl Display, String)>,
+) -> Result<Vec<Variable>, ConfigError> {
+    let known: Vec<String> = origins(built_in)?.into_iter().map(|origin| origin.key).collect();
+    let mut found = Vec::new();
+    for (key, text) in variables {
+        let key = key.to_string();
+        let Ok(default) = built_in.find_value(&key) else { return Err(unknown_variable(&key, &known)) };
+        let read: Value = text.parse().expect("figment reads any text as something");
+        let value = match (default, read) {
+            (Value::String(..), Value::String(tag, text)) => Value::String(tag, text),
+            (Value::String(..), _) => Value::from(text.trim()),
+            (_, read) => read,
+        };
+        found.push(Variable { key, value });
+    }
+    Ok(found)
+}
+
+fn unknown_variable(key: &str, known: &[String]) -> ConfigError {
+    // The right name in the wrong section is nearer than any misspelling.
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let same = known.iter().find(|k| k.rsplit('.').next() == Some(name));
+    let hint = same.map_or_else(
+        || nearest(key, known.iter().map(String::as_str)),
+        |same| format!(", did you mean `{same}` ({})?", variable(same)),
+    );
+    let mut sections: Vec<&str> = known.iter().filter_map(|k| Some(k.rsplit_once('.')?.0)).collect();
+    sections.dedup();
+    ConfigError(format!(
+        "unknown setting `{key}` ({} in the environment){hint}; the sections are {}",
+        variable(key),
+        sections.join(", ")
+    ))
+}
+
+/// The environment variable of a setting.
+fn variable(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+/// One setting of the environment.
+struct Variable {
+    /// Dotted.
+    key: String,
+    value: Value,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(ENVIRONMENT)
+    }
+    fn data(&self) -> Result<value::Map<Profile, Dict>, figment::Error> {
+        let dict = figment::util::nest(&self.key, self.value.clone()).into_dict();
+        Ok(Profile::Default.collect(dict.unwrap_or_default()))
+    }
 }
 
 impl Loaded {
@@ -154,6 +253,15 @@ impl Loaded {
             )));
         }
         Ok(EngineConfig { risk, fees, strategies })
+    }
+
+    /// Every limit by itself; how they go together is looked at with the strategies.
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        self.config.engine.risk.check().map_err(|e| {
+            let key = format!("engine.risk.{}", e.name);
+            let origin = self.origins.iter().find(|o| o.key == key).map_or("built-in", |o| &o.origin);
+            ConfigError(format!("setting `{key}` is {} (from {origin}); allowed is {}", e.value, e.allowed))
+        })
     }
 
     /// Names of all strategies that could be chosen, the user's own included.
@@ -202,9 +310,9 @@ fn explain(error: figment::Error) -> ConfigError {
         let path = e.path.join(".");
         match &e.kind {
             figment::error::Kind::UnknownField(field, known) => {
-                let key = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
-                let key =
-                    key.strip_suffix(&format!(".{field}.{field}")).map_or(key.clone(), |k| format!("{k}.{field}"));
+                // Figment ends the path with the field for some layers and before it for others.
+                let ended = e.path.last() == Some(field);
+                let key = e.path.iter().chain((!ended).then_some(field)).cloned().collect::<Vec<_>>().join(".");
                 write!(
                     text,
                     "unknown setting `{key}`{layer}{}; known here: {}",
@@ -212,6 +320,7 @@ fn explain(error: figment::Error) -> ConfigError {
                     known.join(", ")
                 )
             }
+            kind if path.is_empty() => write!(text, "the configuration{layer} is wrong: {kind}"),
             kind => write!(text, "setting `{path}`{layer} is wrong: {kind}"),
         }
         .expect("writing to a String cannot fail");
@@ -222,7 +331,7 @@ fn explain(error: figment::Error) -> ConfigError {
 fn layer_name(source: Option<&Source>, name: &str) -> String {
     match source {
         Some(Source::File(path)) => format!(" in `{}`", path.display()),
-        _ if name.contains("environment") => " in the environment (TRAIDER__...)".to_owned(),
+        _ if name == ENVIRONMENT => " in the environment (TRAIDER__...)".to_owned(),
         _ => String::new(),
     }
 }
@@ -255,8 +364,8 @@ fn walk(figment: &Figment, value: &value::Value, key: &str, found: &mut Vec<Orig
         || "built-in".to_owned(),
         |m| match &m.source {
             Some(Source::File(path)) => path.display().to_string(),
-            _ if m.name.contains("environment") => {
-                format!("environment TRAIDER__{}", key.replace('.', "__").to_uppercase())
+            _ if m.name == ENVIRONMENT => {
+                format!("environment {}", variable(key))
             }
             _ if m.name.contains("TOML") => "built-in".to_owned(),
             _ => "flag".to_owned(),
@@ -312,6 +421,74 @@ mod tests {
         let (_dir, home) = in_home("[run]\nstrategies = [\"flow-imbalanse\"]\n");
         let text = load(&home, None, &BTreeMap::new()).unwrap_err().to_string();
         assert!(text.contains("did you mean `flow-imbalance`?"), "{text}");
+    }
+
+    fn with_variables(home: &Home, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        load_with(home, None, variables.iter().map(|(k, v)| (*k, (*v).to_owned())), &BTreeMap::new())
+    }
+
+    #[test]
+    fn the_environment_may_give_amounts_without_quotes_and_to_the_last_digit() {
+        let (_dir, home) = in_home("");
+        let loaded = with_variables(
+            &home,
+            &[
+                ("engine.risk.daily_loss_max", "100"),
+                ("engine.risk.order_value_max", "0.1"),
+                ("engine.risk.position_value_max", " 12345678901234567.123456789 "),
+                ("demo.base_balance", "\"7.50\""),
+                ("run.seed", "9"),
+            ],
+        )
+        .unwrap();
+        let risk = &loaded.config.engine.risk;
+        let texts = [risk.daily_loss_max, risk.order_value_max, risk.position_value_max].map(|d| d.to_string());
+        assert_eq!(texts, ["100", "0.1", "12345678901234567.123456789"]);
+        assert_eq!((loaded.config.demo.base_balance.to_string().as_str(), loaded.config.run.seed), ("7.50", 9));
+        let origin = loaded.origins.iter().find(|o| o.key == "engine.risk.daily_loss_max").unwrap();
+        assert_eq!(
+            (origin.value.as_str(), origin.origin.as_str()),
+            ("100", "environment TRAIDER__ENGINE__RISK__DAILY_LOSS_MAX")
+        );
+        let text = with_variables(&home, &[("run.seed", "many")]).unwrap_err().to_string();
+        assert!(text.contains("`run.seed` in the environment"), "{text}");
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_named_as_given_with_the_right_one() {
+        let (_dir, home) = in_home("");
+        let fails = |key| with_variables(&home, &[(key, "100")]).unwrap_err().to_string();
+        let section = fails("risk.daily_loss_max");
+        assert!(section.contains("`risk.daily_loss_max` (TRAIDER__RISK__DAILY_LOSS_MAX in"), "{section}");
+        assert!(section.contains("`engine.risk.daily_loss_max` (TRAIDER__ENGINE__RISK__DAILY_LOSS_MAX)"), "{section}");
+        assert!(section.ends_with("the sections are dashboard, demo, engine.fees, engine.risk, run"), "{section}");
+        let letter = fails("engine.risk.daily_los_max");
+        assert!(letter.contains("did you mean `engine.risk.daily_loss_max`?"), "{letter}");
+        let (_dir, home) = in_home("[risk]\ndaily_loss_max = \"1\"\n");
+        let text = load(&home, None, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(text.contains("unknown setting `risk` in"), "{text}");
+    }
+
+    #[test]
+    fn a_limit_that_makes_no_sense_is_refused_with_its_value_its_place_and_what_is_allowed() {
+        let fails = |file: &str| {
+            let (_dir, home) = in_home(file);
+            load(&home, None, &BTreeMap::new()).unwrap_err().to_string()
+        };
+        let minus = fails("[engine.risk]\ndaily_loss_max = \"-5\"\n");
+        assert!(minus.contains("setting `engine.risk.daily_loss_max` is -5 (from "), "{minus}");
+        assert!(minus.contains("traider.toml") && minus.contains("allowed is an amount above 0"), "{minus}");
+        assert!(fails("[engine.risk]\ndaily_loss_max = \"0\"\n").contains("is 0 (from"));
+        assert!(fails("[engine.risk]\nopen_orders_max = 0\n").contains("a whole number above 0"));
+        assert!(fails("[engine.risk]\nprice_collar_bps = 10000\n").contains("from 1 to 9999"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_told_with_line_and_column() {
+        let (_dir, home) = in_home("[run]\nseed = = 7\n");
+        let text = load(&home, None, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(text.contains("traider.toml` is not TOML at line 2, column 8: "), "{text}");
+        assert!(!text.contains("``"), "{text}");
     }
 
     #[test]

@@ -137,9 +137,11 @@ impl Home {
     /// Takes the next leader epoch: one more than ever taken here, on disk before it is used, so that no order id is
     /// ever made twice (I-02).
     ///
+    /// * `used` - the highest epoch that the home's journals hold, 0 if none: the file may be gone, or an old copy.
+    ///
     /// # Errors
-    /// When the file cannot be read or written, or holds something else.
-    pub fn next_epoch(&self) -> Result<u32, HomeError> {
+    /// When the file cannot be read or written, holds something else, or no epoch is left.
+    pub fn next_epoch(&self, used: u32) -> Result<u32, HomeError> {
         let path = self.root.join("epoch");
         let fail = |what: &str, source| HomeError { path: path.clone(), what: what.to_owned(), source };
         let last = match fs::read_to_string(&path) {
@@ -149,7 +151,8 @@ impl Home {
             Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => return Err(fail("cannot read", e)),
         };
-        let next = last + 1;
+        let none_left = || fail("no epoch is left", io::Error::other("epochs end at 2^32"));
+        let next = last.max(used).checked_add(1).ok_or_else(none_left)?;
         write_durably(&path, format!("{next}\n").as_bytes()).map_err(|e| fail("cannot write", e))?;
         Ok(next)
     }
@@ -210,8 +213,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::locate(Some(dir.path()));
         home.prepare().unwrap();
-        assert_eq!([home.next_epoch().unwrap(), home.next_epoch().unwrap()], [1, 2]);
+        assert_eq!([home.next_epoch(0).unwrap(), home.next_epoch(0).unwrap()], [1, 2]);
         assert_eq!(home.tag().unwrap(), home.tag().unwrap());
+    }
+
+    #[test]
+    fn an_epoch_file_that_is_gone_or_old_never_leads_back_to_used_epochs() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(dir.path()));
+        home.prepare().unwrap();
+        assert_eq!(home.next_epoch(7).unwrap(), 8, "no file");
+        fs::write(dir.path().join("epoch"), "3\n").unwrap();
+        assert_eq!(home.next_epoch(8).unwrap(), 9, "an old file");
+        assert_eq!(home.next_epoch(2).unwrap(), 10, "the file knows better");
+        assert!(home.next_epoch(u32::MAX).is_err());
+        assert_eq!(home.next_epoch(0).unwrap(), 11);
     }
 
     #[test]

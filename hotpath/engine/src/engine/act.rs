@@ -108,7 +108,7 @@ impl Engine {
         Some(Facts {
             instrument,
             halted: self.control.is_halted(),
-            loss_halted: self.control.loss_halted,
+            loss_halted: self.control.loss_halted.is_some(),
             link_up: self.control.orders_up,
             book_live: book.is_live(),
             book_age_ms: self.now_ns.saturating_sub(book.changed_recv_ns()) / 1_000_000,
@@ -118,6 +118,7 @@ impl Engine {
             open_buys: self.orders.open_leaves(id, Side::Buy),
             open_sells: self.orders.open_leaves(id, Side::Sell),
             day_net: self.portfolio.day_net(instrument.quote),
+            loss_base: self.portfolio.loss_base(instrument.quote),
             sent_1s: sent[0],
             sent_60s: sent[1],
             open_orders: u32::try_from(self.orders.open_count()).unwrap_or(u32::MAX),

@@ -14,15 +14,15 @@ pub(super) struct Control {
     sequence: u32,
     /// Why entries are stopped, if they are.
     pub(super) halt: Option<Note>,
-    /// Entries are stopped by a loss until the operator resumes.
-    pub(super) loss_halted: bool,
+    /// Entries are stopped by a loss in this quote asset until the operator resumes.
+    pub(super) loss_halted: Option<Asset>,
     /// Orders can be sent. Until somebody says otherwise they can: a backtest has no connections.
     pub(super) orders_up: bool,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { session: None, sequence: 0, halt: None, loss_halted: false, orders_up: true }
+        Self { session: None, sequence: 0, halt: None, loss_halted: None, orders_up: true }
     }
 }
 
@@ -100,9 +100,9 @@ impl Engine {
             }
             OperatorCommand::Resume { reason } => {
                 self.control.halt = None;
-                self.control.loss_halted = false;
-                // The operator accepts the loss so far; the limit counts from here.
-                self.portfolio.rebase();
+                if let Some(quote) = self.control.loss_halted.take() {
+                    self.accept_loss(quote);
+                }
                 out.push(Effect::Audit(AuditRecord::Halt { halted: false, reason }));
             }
             OperatorCommand::CancelAll => self.cancel_open(|_| true, out),
@@ -120,16 +120,31 @@ impl Engine {
 
     /// Stops entries when the day's loss has reached its limit.
     pub(super) fn check_loss(&mut self, out: &mut Vec<Effect>) {
-        if self.control.loss_halted {
+        if self.control.loss_halted.is_some() {
             return;
         }
-        let max = self.config.risk.daily_loss_max;
-        let lost = |quote: &Asset| !risk::loss_within(self.portfolio.day_net(*quote), max);
-        if let Some(quote) = self.portfolio.quotes().find(lost) {
-            self.control.loss_halted = true;
-            let net = self.portfolio.day_net(quote);
-            let reason = note(&format!("daily loss limit: {net} {quote}, limit {max}"));
+        if let Some(quote) = self.portfolio.quotes().find(|quote| self.has_lost(*quote)) {
+            self.control.loss_halted = Some(quote);
+            let (net, base) = (self.portfolio.day_net(quote), self.portfolio.loss_base(quote));
+            let max = self.config.risk.daily_loss_max;
+            let from = if base.is_zero() { String::new() } else { format!(" below {base}") };
+            let reason = note(&format!("daily loss limit: {net} {quote}, limit {max}{from}"));
             out.push(Effect::Audit(AuditRecord::Halt { halted: true, reason }));
+        }
+    }
+
+    /// True when the day's loss in `quote` has reached its limit.
+    fn has_lost(&self, quote: Asset) -> bool {
+        let floor = risk::loss_floor(self.portfolio.loss_base(quote), self.config.risk.daily_loss_max);
+        floor.is_none_or(|floor| self.portfolio.day_net(quote) <= floor)
+    }
+
+    /// The operator resumed after a loss in `halted`: one more daily loss is allowed from here, there and wherever the
+    /// limit was reached meanwhile, or entries would stop again at once. Others keep what is left of their allowance.
+    fn accept_loss(&mut self, halted: Asset) {
+        let quotes: Vec<Asset> = self.portfolio.quotes().filter(|q| *q == halted || self.has_lost(*q)).collect();
+        for quote in quotes {
+            self.portfolio.grant_loss(quote);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::portfolio::Portfolio;
 use crate::signals::{RuleError, Strategy};
 use crate::stats::Stats;
 use control::Control;
-use domain::config::EngineConfig;
+use domain::config::{EngineConfig, LimitError};
 use domain::{Event, Instrument, InstrumentId, StrategyId};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -35,12 +35,9 @@ pub const INSTRUMENTS_MAX: usize = 1024;
 /// Why an engine cannot be built from its configuration.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ConfigError {
-    /// A limit that must be above zero is not.
-    #[error("risk limit `{0}` must be above zero")]
-    Limit(&'static str),
-    /// A limit past its range.
-    #[error("risk limit `price_collar_bps` must be below 10000, it is {0}")]
-    Collar(u32),
+    /// A limit that makes no sense.
+    #[error("risk limit {0}")]
+    Limit(LimitError),
     /// Two strategies of one name.
     #[error("two strategies are called `{0}`: give one of the files another name")]
     SameName(String),
@@ -228,28 +225,7 @@ impl Engine {
 }
 
 fn check(config: &EngineConfig) -> Result<(), ConfigError> {
-    let risk = &config.risk;
-    let amounts = [
-        ("order_value_max", risk.order_value_max),
-        ("position_value_max", risk.position_value_max),
-        ("daily_loss_max", risk.daily_loss_max),
-    ];
-    if let Some((name, _)) = amounts.into_iter().find(|(_, amount)| amount.mantissa <= 0) {
-        return Err(ConfigError::Limit(name));
-    }
-    let counts = [
-        ("book_age_ms_max", risk.book_age_ms_max),
-        ("price_collar_bps", risk.price_collar_bps.into()),
-        ("orders_per_second_max", risk.orders_per_second_max.into()),
-        ("orders_per_minute_max", risk.orders_per_minute_max.into()),
-        ("open_orders_max", risk.open_orders_max.into()),
-    ];
-    if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
-        return Err(ConfigError::Limit(name));
-    }
-    if risk.price_collar_bps >= 10_000 {
-        return Err(ConfigError::Collar(risk.price_collar_bps));
-    }
+    config.risk.check().map_err(ConfigError::Limit)?;
     if config.strategies.len() > usize::from(u8::MAX) {
         return Err(ConfigError::TooMany(config.strategies.len()));
     }

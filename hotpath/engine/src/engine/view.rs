@@ -196,9 +196,13 @@ pub struct Pnl {
     pub fees: Decimal,
     /// Realised and open, less fees.
     pub net: Decimal,
-    /// Net since 00:00 UTC (or since the operator resumed); per quote asset only.
+    /// Net since 00:00 UTC; per quote asset only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day_net: Option<Decimal>,
+    /// `day_net` from which the daily loss limit counts: 0, or where it stood when the operator last resumed after a
+    /// daily-loss halt of this day; per quote asset only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day_loss_base: Option<Decimal>,
 }
 
 /// A venue balance.

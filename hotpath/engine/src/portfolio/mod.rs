@@ -200,14 +200,23 @@ pub struct Portfolio {
     strategies: usize,
     fees: BTreeMap<Asset, Decimal>,
     day_end_ns: u64,
-    /// Net profit per quote asset when the day began, or when the operator resumed.
+    /// Net profit per quote asset when the day began.
     day_base: BTreeMap<Asset, Decimal>,
+    /// The day's net from which the daily loss counts, per quote asset; zero until more is granted.
+    loss_base: BTreeMap<Asset, Decimal>,
 }
 
 impl Portfolio {
     /// Empty, for so many strategies.
     pub const fn new(strategies: usize) -> Self {
-        Self { accounts: Vec::new(), strategies, fees: BTreeMap::new(), day_end_ns: 0, day_base: BTreeMap::new() }
+        Self {
+            accounts: Vec::new(),
+            strategies,
+            fees: BTreeMap::new(),
+            day_end_ns: 0,
+            day_base: BTreeMap::new(),
+            loss_base: BTreeMap::new(),
+        }
     }
 
     /// Opens an instrument's account or puts new rules into it.
@@ -274,27 +283,35 @@ impl Portfolio {
         self.accounts().filter(|a| a.instrument.quote == quote).fold(Decimal::ZERO, |sum, a| add(sum, a.net()))
     }
 
-    /// Net profit in one quote asset since 00:00 UTC, or since the operator last resumed.
+    /// Net profit in one quote asset since 00:00 UTC, whatever the operator did.
     pub fn day_net(&self, quote: Asset) -> Decimal {
         let base = self.day_base.get(&quote).copied().unwrap_or_default();
         add(self.net(quote), Decimal::new(-base.mantissa, base.scale))
     }
 
-    /// Starts a new day if one has begun.
-    pub fn roll_day(&mut self, now_ns: u64) {
-        if now_ns >= self.day_end_ns {
-            self.day_end_ns = (now_ns / DAY_NS + 1).saturating_mul(DAY_NS);
-            self.rebase();
-        }
+    /// The day's net from which the daily loss limit counts: zero, or where it stood at the last
+    /// [`Portfolio::grant_loss`] of the day.
+    pub fn loss_base(&self, quote: Asset) -> Decimal {
+        self.loss_base.get(&quote).copied().unwrap_or_default()
     }
 
-    /// Counts the day's profit from here on.
-    pub fn rebase(&mut self) {
+    /// Starts a new day, with a new allowance for losses, if one has begun.
+    pub fn roll_day(&mut self, now_ns: u64) {
+        if now_ns < self.day_end_ns {
+            return;
+        }
+        self.day_end_ns = (now_ns / DAY_NS + 1).saturating_mul(DAY_NS);
+        self.loss_base.clear();
         let quotes: Vec<Asset> = self.quotes().collect();
         for quote in quotes {
             let net = self.net(quote);
             self.day_base.insert(quote, net);
         }
+    }
+
+    /// Allows one more daily loss in one quote asset, counted from where the day's net is now.
+    pub fn grant_loss(&mut self, quote: Asset) {
+        self.loss_base.insert(quote, self.day_net(quote));
     }
 
     /// Quote assets in use, in instrument order; one may come more than once.

@@ -96,7 +96,7 @@ fn open_profit_is_marked_at_mid_and_net_subtracts_fees() {
 }
 
 #[test]
-fn the_day_starts_at_midnight_utc_and_again_when_the_operator_resumes() {
+fn the_day_starts_at_midnight_utc_and_only_then_and_a_granted_loss_counts_from_its_own_base() {
     const DAY: u64 = 86_400_000_000_000;
     let usdt = Asset::from("USDT").unwrap();
     let mut p = portfolio();
@@ -109,8 +109,13 @@ fn the_day_starts_at_midnight_utc_and_again_when_the_operator_resumes() {
     assert_eq!(p.day_net(usdt), Decimal::ZERO);
     p.mark(ID, 2 * 5_900_000);
     assert_eq!((p.day_net(usdt), p.net(usdt)), (decimal("-10"), decimal("-10.6")));
-    p.rebase();
-    assert_eq!(p.day_net(usdt), Decimal::ZERO);
+    assert_eq!(p.loss_base(usdt), Decimal::ZERO, "nothing was granted yet");
+    p.grant_loss(usdt);
+    assert_eq!((p.day_net(usdt), p.loss_base(usdt)), (decimal("-10"), decimal("-10")), "the day's net stays");
+    p.mark(ID, 2 * 5_800_000);
+    assert_eq!((p.day_net(usdt), p.loss_base(usdt)), (decimal("-20"), decimal("-10")));
+    p.roll_day(2 * DAY);
+    assert_eq!((p.day_net(usdt), p.loss_base(usdt)), (Decimal::ZERO, Decimal::ZERO), "a new day, a new allowance");
 }
 
 #[test]

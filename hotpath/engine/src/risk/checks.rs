@@ -93,12 +93,12 @@ impl Gate<'_> {
     }
 
     pub(super) fn loss(&mut self) -> Result<(), Refusal> {
-        let (net, max) = (self.facts.day_net, self.limits.daily_loss_max);
-        let within = !self.facts.loss_halted && loss_within(net, max);
-        let limit = Decimal::new(-max.mantissa, max.scale).to_string();
+        let (net, floor) = (self.facts.day_net, loss_floor(self.facts.loss_base, self.limits.daily_loss_max));
+        let within = !self.facts.loss_halted && floor.is_some_and(|floor| net > floor);
         if self.reduces() {
             return Ok(());
         }
+        let limit = floor.map_or_else(|| "none".to_owned(), |floor| floor.to_string());
         self.check("day_net", net.to_string(), limit, within, Refusal::DailyLoss)
     }
 
@@ -129,7 +129,8 @@ pub(super) const fn entry_share(max: u32) -> u32 {
     if max <= 1 { max } else { max - max.div_ceil(5) }
 }
 
-/// True while the loss is below its limit.
-pub(crate) fn loss_within(day_net: Decimal, loss_max: Decimal) -> bool {
-    day_net.checked_add(loss_max).is_some_and(|left| left.mantissa > 0)
+/// The day's net at which entries stop: `loss_max` below the base it counts from. `None` past 38 digits, where no entry
+/// is allowed.
+pub(crate) fn loss_floor(loss_base: Decimal, loss_max: Decimal) -> Option<Decimal> {
+    loss_base.checked_add(Decimal::new(-loss_max.mantissa, loss_max.scale))
 }

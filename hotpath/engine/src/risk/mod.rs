@@ -8,7 +8,7 @@
 mod checks;
 mod sizing;
 
-pub(crate) use checks::loss_within;
+pub(crate) use checks::loss_floor;
 pub use sizing::{Size, entry, exit, room};
 
 use domain::config::RiskLimits;
@@ -145,6 +145,8 @@ pub struct Facts<'a> {
     pub open_sells: Lots,
     /// Net profit since 00:00 UTC, in quote.
     pub day_net: Decimal,
+    /// The day's net from which the daily loss limit counts, in quote; zero unless the operator granted more.
+    pub loss_base: Decimal,
     /// Orders sent in the last second.
     pub sent_1s: u32,
     /// Orders sent in the last minute.

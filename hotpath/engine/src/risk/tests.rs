@@ -40,6 +40,7 @@ fn facts(instrument: &Instrument) -> Facts<'_> {
         open_buys: Lots::ZERO,
         open_sells: Lots::ZERO,
         day_net: decimal("-199.99"),
+        loss_base: Decimal::ZERO,
         sent_1s: 0,
         sent_60s: 0,
         open_orders: 0,
@@ -170,6 +171,11 @@ fn oversell() {
 #[test]
 fn daily_loss() {
     check(buy(), |f| f.day_net = decimal("-200"), Some(Refusal::DailyLoss));
+    let granted = |f: &mut Facts<'_>, net| (f.day_net, f.loss_base) = (decimal(net), decimal("-201"));
+    let checks = check(buy(), |f| granted(f, "-400.99"), None);
+    let limit = checks.iter().find(|c| c.name == "day_net").map(|c| c.limit.clone());
+    assert_eq!(limit.as_deref(), Some("-401"), "one more allowance below where it was granted");
+    check(buy(), |f| granted(f, "-401"), Some(Refusal::DailyLoss));
     check(buy(), |f| f.loss_halted = true, Some(Refusal::DailyLoss));
     check(sell(), |f| (f.day_net, f.loss_halted) = (decimal("-999"), true), None);
 }

@@ -55,6 +55,15 @@ pub fn instruments(text: &str, wanted: &[&str]) -> Result<Vec<Instrument>, Decod
     wanted.iter().enumerate().map(one).collect()
 }
 
+/// All symbols in an `exchangeInfo` reply, in its order.
+///
+/// # Errors
+/// [`DecodeError`] when it is something else.
+pub fn symbols(text: &str) -> Result<Vec<String>, DecodeError> {
+    let info: ExchangeInfo<'_> = serde_json::from_str(text).map_err(|e| DecodeError::shape("exchangeInfo", e, text))?;
+    Ok(info.symbols.into_iter().map(|s| s.symbol.into_owned()).collect())
+}
+
 fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeError> {
     const WHAT: &str = "exchangeInfo";
     let symbol = s.symbol.as_ref();
@@ -187,6 +196,7 @@ mod tests {
 
     #[test]
     fn missing_symbols_and_rules_are_named() {
+        assert_eq!(symbols(INFO).unwrap(), ["BTCUSDT"]);
         let fails = |text: &str, symbol| instruments(text, &[symbol]).unwrap_err().to_string();
         assert!(fails(INFO, "ETHUSDT").contains("it lacks ETHUSDT"));
         assert!(fails(&INFO.replace("LOT_SIZE", "X"), "BTCUSDT").contains("BTCUSDT has no usable LOT_SIZE"));

@@ -159,6 +159,14 @@ impl Rest {
         self.ask(&format!("/api/v3/exchangeInfo?symbols={list}"), |text| info::instruments(text, symbols))
     }
 
+    /// All symbols the venue lists; on the real venue an answer of many megabytes.
+    ///
+    /// # Errors
+    /// [`RestError`].
+    pub fn symbols(&self) -> Result<Vec<String>, RestError> {
+        self.ask("/api/v3/exchangeInfo", info::symbols)
+    }
+
     /// The book of `i`, `limit` levels on each side (at most 5000).
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::testing::*;
 use domain::config::StrategyRule;
 use domain::event::{Channel, Link, OperatorCommand, note};
 use domain::order::VenueOrderStatus;
-use domain::{ClientOrderId, Event, ExecEvent, Instrument, Lots, OrderRequest, OrderState, Side, Venue};
+use domain::{ClientOrderId, Decimal, Event, ExecEvent, Instrument, Lots, OrderRequest, OrderState, Side, Venue};
 
 const S: u64 = 1_000_000_000;
 
@@ -207,7 +207,22 @@ fn the_daily_loss_stops_entries_until_resumed_and_lets_exits_pass() {
     story.tell(Event::Operator(resume));
     story.wait(2);
     assert!(halts(&story.change(901, 10)).is_empty(), "the loss so far was accepted");
-    assert_eq!(story.engine.view().pnl["USDT"].day_net, Some(decimal("0")));
+    let pnl = story.engine.view().pnl["USDT"];
+    assert!(pnl.day_net < Some(decimal("-200")), "the day's net stays what it is: {pnl:?}");
+    assert_eq!(pnl.day_loss_base, pnl.day_net, "one more allowance counts from the resume");
+}
+
+#[test]
+fn a_halt_of_the_operator_and_its_resume_leave_the_daily_loss_as_it_was() {
+    let (mut story, entry) = Story::holding();
+    let filled = |n: &str, fee| ExecEvent::Filled(fill(n, 6_000_100, 1, "USDT", fee));
+    assert!(halts(&story.news(entry.id, filled("9", "150"))).is_empty(), "within the limit of 200");
+    let before = story.engine.view().pnl["USDT"];
+    story.tell(Event::Operator(OperatorCommand::Halt { reason: note("lunch") }));
+    story.tell(Event::Operator(OperatorCommand::Resume { reason: note("back") }));
+    let after = story.engine.view().pnl["USDT"];
+    assert_eq!((after.day_net, after.day_loss_base), (before.day_net, Some(Decimal::ZERO)));
+    assert_eq!(halts(&story.news(entry.id, filled("10", "60"))), [true], "210 are lost, not 60");
 }
 
 #[test]
@@ -392,7 +407,7 @@ fn a_restart_comes_before_the_time_that_passed_until_it() {
 fn configurations_that_make_no_sense_are_refused_with_the_name_of_what_is_wrong() {
     let mut no_limit = config(&[]);
     no_limit.risk.daily_loss_max = decimal("0");
-    assert_eq!(Engine::new(&no_limit).unwrap_err(), ConfigError::Limit("daily_loss_max"));
+    assert_eq!(Engine::new(&no_limit).unwrap_err(), ConfigError::Limit(no_limit.risk.check().unwrap_err()));
     let mut twice = config(&[rule(), rule()]);
     twice.strategies[1].name = "s0".to_owned();
     assert_eq!(Engine::new(&twice).unwrap_err(), ConfigError::SameName("s0".to_owned()));

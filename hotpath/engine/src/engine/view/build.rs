@@ -89,7 +89,12 @@ impl Engine {
             sum.unrealized = plus(sum.unrealized, pnl.unrealized);
             sum.fees = plus(sum.fees, pnl.fees);
         }
-        Pnl { net: self.portfolio.net(quote), day_net: Some(self.portfolio.day_net(quote)), ..sum }
+        Pnl {
+            net: self.portfolio.net(quote),
+            day_net: Some(self.portfolio.day_net(quote)),
+            day_loss_base: Some(self.portfolio.loss_base(quote)),
+            ..sum
+        }
     }
 
     fn order_view(&self, order: &Order) -> OrderView {
@@ -123,7 +128,7 @@ impl Engine {
         if self.control.session.is_none() {
             reasons.push("no session has begun".to_owned());
         }
-        if self.control.loss_halted {
+        if self.control.loss_halted.is_some() {
             reasons.push("entries are halted: the daily loss limit was reached".to_owned());
         }
         if !self.control.orders_up {
@@ -149,7 +154,7 @@ impl Engine {
         if unknown > 0 {
             reasons.push(format!("orders of unknown fate, counted as live and as filled: {unknown}"));
         }
-        let halted = self.control.halt.is_some() || self.control.loss_halted;
+        let halted = self.control.halt.is_some() || self.control.loss_halted.is_some();
         Safety { halted, reason: halted.then(|| reasons[0].clone()), can_trade: !blocked && usable > 0, reasons }
     }
 }
@@ -270,6 +275,7 @@ fn pnl_view(account: &Account) -> Pnl {
         fees: account.fees(),
         net: account.net(),
         day_net: None,
+        day_loss_base: None,
     }
 }
 
