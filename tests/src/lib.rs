@@ -69,16 +69,17 @@ impl TestHome {
         assert_eq!(output.status.code(), Some(exit), "traider {arguments}\nstdout: {stdout}\nstderr: {stderr}");
         serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("traider {arguments}: {e}\n{stdout}\n{stderr}"))
     }
-    /// Command lines of processes that name this home.
+    /// Command lines of processes that name this home or work in it (the database does).
     pub fn processes(&self) -> Vec<String> {
         let Ok(dir) = std::fs::read_dir("/proc") else { return Vec::new() };
         let home = self.path().to_string_lossy().into_owned();
-        dir.flatten()
-            .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
-            .filter_map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok())
-            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-            .filter(|line| line.contains(&home))
-            .collect()
+        let ours = |pid: u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let inside = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.path()));
+            (inside || line.contains(&home)).then_some(line)
+        };
+        dir.flatten().filter_map(|e| ours(e.file_name().to_str()?.parse().ok()?)).collect()
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Symbol {
 /// What a capture shows.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
-    /// Whole lines.
+    /// Whole lines, up to the first that is damaged.
     pub lines: u64,
     /// Smallest and largest receive time, ns.
     pub span_ns: Option<(u64, u64)>,
@@ -47,6 +47,9 @@ pub struct Scan {
     pub offsets_ms: Vec<i64>,
     /// Where and how it ends too early, if it does.
     pub truncated: Option<String>,
+    /// What is wrong with it, if anything: that end, or a line that is not what a capture's line is. Nothing after it
+    /// was looked at.
+    pub damage: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -94,10 +97,10 @@ enum Side<'a> {
     Other(serde::de::IgnoredAny),
 }
 
-/// Reads the whole capture. A damaged end is reported in [`Scan::truncated`], not as an error.
+/// Reads the whole capture, up to its first damage, which is reported in [`Scan::damage`], not as an error.
 ///
 /// # Errors
-/// [`DataError`] when it cannot be opened, is no gzip, or a line is not what a capture's line is.
+/// [`DataError`] when it cannot be opened or is no gzip.
 pub fn scan(path: &Path) -> Result<Scan, DataError> {
     let mut capture = Capture::open(path)?;
     let mut scan = Scan::default();
@@ -107,17 +110,23 @@ pub fn scan(path: &Path) -> Result<Scan, DataError> {
         let (ts_ns, text) = match capture.next_line() {
             Ok(Some(next)) => next,
             Ok(None) => break,
-            Err(e @ CaptureError::Truncated { .. }) => {
-                scan.truncated = Some(e.to_string());
+            Err(e) => {
+                scan.truncated = matches!(e, CaptureError::Truncated { .. }).then(|| e.to_string());
+                scan.damage = Some(e.to_string());
                 break;
             }
-            Err(e) => return Err(e.into()),
+        };
+        let message = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(e) => {
+                scan.damage = Some(DataError::Line { line, what: e.to_string() }.to_string());
+                break;
+            }
         };
         let (first, last) = scan.span_ns.unwrap_or((ts_ns, ts_ns));
         scan.span_ns = Some((first.min(ts_ns), last.max(ts_ns)));
         scan.out_of_order += u64::from(ts_ns < last_ns);
         last_ns = ts_ns;
-        let message = serde_json::from_str(text).map_err(|e| DataError::Line { line, what: e.to_string() })?;
         scan.take(line, ts_ns, &message);
     }
     scan.lines = capture.lines();

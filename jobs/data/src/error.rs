@@ -34,6 +34,27 @@ pub enum DataError {
     /// A journal cannot be read or is damaged.
     #[error(transparent)]
     Journal(#[from] ReadError),
+    /// A sealed run's journal no longer holds what the run's manifest says it was sealed with. What is there reads well:
+    /// only the manifest knows that there was more.
+    #[error("journal `{}` is damaged at record {seq}: {what}", path.display())]
+    Cut {
+        /// The journal folder.
+        path: PathBuf,
+        /// Last segment that was read; 0 when there is none.
+        segment: u32,
+        /// First record that is not there.
+        seq: u64,
+        /// What is missing.
+        what: String,
+    },
+    /// A run's manifest was read and is no manifest.
+    #[error("the run's manifest `{}` is damaged: {what}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why it is none.
+        what: String,
+    },
     /// A capture cannot be read or is damaged.
     #[error(transparent)]
     Capture(#[from] CaptureError),
@@ -63,11 +84,11 @@ impl DataError {
             DataError::Usage(_) => 2,
             DataError::Config(_) => 3,
             DataError::Journal(e) if damage(e).is_some() => 8,
-            DataError::Capture(CaptureError::Truncated { .. } | CaptureError::Line { .. })
-            | DataError::Line { .. }
-            | DataError::Lake(LakeError::Damaged { .. }) => 8,
+            DataError::Cut { .. } | DataError::Manifest { .. } | DataError::Lake(LakeError::Damaged { .. }) => 8,
             DataError::Cancelled => 130,
+            // Nobody ever proved an input file, so a bad one is no failed proof.
             DataError::NotFound(_)
+            | DataError::Line { .. }
             | DataError::Io { .. }
             | DataError::Journal(_)
             | DataError::Capture(_)
@@ -87,13 +108,24 @@ impl DataError {
         }
     }
 
+    /// Where and how a journal is damaged: `{segment, seq, offset, what}`; `None` when this is about something else.
+    pub fn damage(&self) -> Option<Value> {
+        match self {
+            DataError::Journal(error) => damage(error),
+            DataError::Cut { segment, seq, what, .. } => {
+                Some(json!({ "segment": segment, "seq": seq, "offset": null, "what": what }))
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> DataError {
         let path = path.into();
         move |source| DataError::Io { action, path, source }
     }
 }
 
-/// Where and how a journal is damaged: `{segment, seq, offset, what}`; `None` when it merely cannot be read.
+/// [`DataError::damage`] of a journal's own errors; `None` when it merely cannot be read.
 pub fn damage(error: &ReadError) -> Option<Value> {
     let text = error.to_string();
     match error {

@@ -1,7 +1,7 @@
 //! Verbs the CLI hands to `traider-worker exec`: JSON in, JSON and an exit code out.
 
 use crate::backtest::{Spec, backtest};
-use crate::{DataError, inspect, replay, runs, why};
+use crate::{DataError, inspect, order, replay, runs, why};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -9,14 +9,14 @@ use settings::Home;
 use std::path::PathBuf;
 
 /// The verbs there are.
-pub const VERBS: [&str; 4] = ["parity", "backtest", "why", "inspect"];
+pub const VERBS: [&str; 5] = ["parity", "backtest", "why", "inspect", "order"];
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
-    /// The answer itself.
+    /// The answer itself. It never has a member `error`: that is how callers tell a failure from an answer.
     pub value: Value,
-    /// Exit code of the command: 0, or 8 when a verification failed.
+    /// Exit code of the command: 0, 8 when a verification failed, 1 when what was looked at is not usable.
     pub exit_code: u8,
 }
 
@@ -29,7 +29,7 @@ struct Parity {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Why {
+struct Order {
     order: String,
     #[serde(default)]
     run: Option<String>,
@@ -58,10 +58,16 @@ pub fn exec(home: &Home, verb: &str, args: &Value) -> Result<Reply, DataError> {
         }
         "backtest" => backtest(home, input::<Spec>(verb, args)?).map(ok),
         "why" => {
-            let asked = input::<Why>(verb, args)?;
+            let asked = input::<Order>(verb, args)?;
             why::why(home, &asked.order, asked.run.as_deref()).map(ok)
         }
-        "inspect" => inspect::inspect(&input::<Inspect>(verb, args)?.file).map(ok),
+        "order" => {
+            let asked = input::<Order>(verb, args)?;
+            order::order(home, &asked.order, asked.run.as_deref()).map(ok)
+        }
+        "inspect" => {
+            inspect::inspect(&input::<Inspect>(verb, args)?.file).map(|(value, exit_code)| Reply { value, exit_code })
+        }
         other => Err(DataError::Usage(format!("there is no verb `{other}`; known: {}", VERBS.join(", ")))),
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::DataError;
 use crate::replay::{Step, replay};
-use crate::runs::{self, market_name};
+use crate::runs::{self, Run, market_name};
+use crate::seal;
 use domain::event::note;
+use domain::journal::{self, JournalError, Kind};
 use domain::order::OrderKind;
 use domain::order::TimeInForce;
 use domain::{Decimal, Event, Instrument, InstrumentId, OrderRequest, StrategyId};
@@ -13,6 +15,7 @@ use settings::{Home, Mode, RunManifest};
 use spec::facts::{Facts, FillFact, Mark, OrderFact};
 use std::collections::BTreeMap;
 use std::path::Path;
+use venues::journal_dir::{Entry, read_run, segment_path};
 
 /// The facts of the run in `dir`, by replay. A replay that differs from the journal proves nothing and is refused.
 ///
@@ -22,6 +25,10 @@ pub fn facts_from_journal(dir: &Path) -> Result<Facts, DataError> {
     let manifest = RunManifest::read(dir).map_err(DataError::io("read", dir.join("manifest.json")))?;
     let mut teller = Teller::new(&manifest);
     let done = replay(dir, |_, step| teller.step(step))?;
+    // First, because a journal that was cut also differs at its end, and not because of this build.
+    if let Some(missing) = done.missing {
+        return Err(missing);
+    }
     if let Some(difference) = done.first_difference {
         let at = difference.seq.map_or_else(|| "its end".to_owned(), |seq| format!("record {seq}"));
         return Err(DataError::Value(format!(
@@ -48,6 +55,70 @@ pub struct Refused {
     pub run: String,
     /// Why.
     pub reason: String,
+    /// Its mode; `None` when the manifest does not tell.
+    pub mode: Option<String>,
+    /// When its first input came, our clock, ns; `None` when none can be read.
+    pub since_ns: Option<u64>,
+    /// When its last input came; `None` when the journal is damaged, so that nobody knows what came after.
+    pub until_ns: Option<u64>,
+}
+
+impl Refused {
+    /// True when the run may have had a part in the time from `start_ns` to before `end_ns`: what cannot be read is not
+    /// taken for nothing.
+    pub fn concerns(&self, start_ns: i64, end_ns: i64) -> bool {
+        let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+        self.since_ns.is_none_or(|ns| signed(ns) < end_ns) && self.until_ns.is_none_or(|ns| signed(ns) >= start_ns)
+    }
+
+    /// A run whose manifest does not say what it was.
+    fn unknown(run: String, error: &DataError) -> Refused {
+        Refused { run, reason: store::error::chain(error), mode: None, since_ns: None, until_ns: None }
+    }
+
+    fn of(run: &Run, error: &DataError) -> Refused {
+        let (since_ns, until_ns) = span(run);
+        Refused {
+            run: run.manifest.run_id.clone(),
+            reason: store::error::chain(error),
+            mode: Some(run.manifest.mode.name().to_owned()),
+            since_ns,
+            until_ns,
+        }
+    }
+}
+
+/// Times of the first and the last input; the last only of a journal that can be read to its end.
+fn span(run: &Run) -> (Option<u64>, Option<u64>) {
+    let mut since = first_input(run);
+    let Ok(mut reader) = read_run(&run.dir) else { return (since, None) };
+    let mut until = None;
+    for entry in reader.by_ref() {
+        match entry {
+            Ok(Entry::Input { ts_recv_ns, .. }) => {
+                since = since.or(Some(ts_recv_ns));
+                until = Some(ts_recv_ns);
+            }
+            Ok(Entry::Effects(_)) => {}
+            Err(_) => return (since, None),
+        }
+    }
+    let whole = seal::missing(&run.dir, &run.manifest, reader.tail()).is_none();
+    (since, until.filter(|_| whole))
+}
+
+/// Time of the first input. A reader refuses a damaged segment as a whole; what stands before the damage in the first
+/// one reads like a torn segment.
+fn first_input(run: &Run) -> Option<u64> {
+    let bytes = std::fs::read(segment_path(&run.dir, 1)).ok()?;
+    let of = |bytes: &[u8]| {
+        let segment = journal::read_segment(bytes, 1, 0, [0; 32])?;
+        Ok(segment.records.iter().find(|r| r.kind == Kind::Input).map(|r| r.ts_recv_ns))
+    };
+    match of(&bytes) {
+        Err(JournalError::Damaged { offset, .. }) => of(bytes.get(..offset)?).ok()?,
+        first => first.ok()?,
+    }
 }
 
 /// The facts of every run with a journal. A run that cannot be proven (damaged, or decided differently by this build)
@@ -58,14 +129,12 @@ pub struct Refused {
 /// sound, so it is not refused.
 pub fn of_all(home: &Home, cancelled: impl Fn() -> bool) -> Result<Told, DataError> {
     let listed = runs::list(home)?;
-    let reason = |error: &DataError| store::error::chain(error);
     let mut told = Told::default();
     for (run, error) in listed.unreadable {
-        match error {
-            // The system could not read it; else it was read and is no manifest.
-            DataError::Io { ref source, .. } if source.raw_os_error().is_some() => return Err(error),
-            error => told.refused.push(Refused { run, reason: reason(&error) }),
+        if error.is_transient() {
+            return Err(error);
         }
+        told.refused.push(Refused::unknown(run, &error));
     }
     for run in listed.runs {
         if cancelled() {
@@ -74,7 +143,7 @@ pub fn of_all(home: &Home, cancelled: impl Fn() -> bool) -> Result<Told, DataErr
         match facts_from_journal(&run.dir) {
             Ok(facts) => told.facts.push(facts),
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => told.refused.push(Refused { run: run.manifest.run_id, reason: reason(&error) }),
+            Err(error) => told.refused.push(Refused::of(&run, &error)),
         }
     }
     Ok(told)

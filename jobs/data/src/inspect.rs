@@ -5,11 +5,12 @@ use crate::capture::{Scan, scan};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Looks through the capture in `path`: lines, kinds, symbols, times, clock offset, breaks, damage.
+/// Looks through the capture in `path`: lines, kinds, symbols, times, clock offset, breaks, damage. With it the exit code:
+/// 1 when it is damaged or holds no market data, because nothing else will take it.
 ///
 /// # Errors
 /// As [`scan`].
-pub fn inspect(path: &Path) -> Result<Value, DataError> {
+pub fn inspect(path: &Path) -> Result<(Value, u8), DataError> {
     let scan = scan(path)?;
     let symbols: serde_json::Map<String, Value> = scan
         .symbols
@@ -23,7 +24,8 @@ pub fn inspect(path: &Path) -> Result<Value, DataError> {
         })
         .collect();
     let count = |of: fn(&crate::capture::Symbol) -> u64| scan.symbols.values().map(of).sum::<u64>();
-    Ok(json!({
+    let usable = scan.damage.is_none() && !scan.symbols.is_empty();
+    let found = json!({
         "file": path.display().to_string(),
         "lines": scan.lines,
         "by_type": {
@@ -38,7 +40,9 @@ pub fn inspect(path: &Path) -> Result<Value, DataError> {
         "sequence_breaks": count(|s| s.sequence_breaks),
         "clock_offset_ms": offsets(&scan),
         "truncated": scan.truncated,
-    }))
+        "damage": scan.damage,
+    });
+    Ok((found, u8::from(!usable)))
 }
 
 /// Receive time less event time; negative when the recorder's clock was behind the venue's.

@@ -1,7 +1,7 @@
 //! Light work on recorded data: proving runs by replay, telling what they did and why, backtests, and the daily steps
 //! that bring journals into the lake, judge them and build features.
 //!
-//! Two kinds of entry. [`exec`] answers a verb of the CLI at once (`parity`, `backtest`, `why`, `inspect`); `ingest`,
+//! Two kinds of entry. [`exec`] answers a verb of the CLI at once (`parity`, `backtest`, `why`, `order`, `inspect`); `ingest`,
 //! `validate` and `features` are steps of workflows: `run(ctx)` does the day's work and hands back what it read and
 //! made. Nothing here decides: decisions come out of `engine`, fills out of `sim`.
 #![warn(missing_docs)]
@@ -14,8 +14,11 @@ pub mod facts;
 pub mod features;
 pub mod ingest;
 pub mod inspect;
+pub mod order;
 pub mod replay;
 pub mod runs;
+pub mod seal;
+mod search;
 mod step;
 pub mod validate;
 pub mod why;

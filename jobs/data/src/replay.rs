@@ -4,7 +4,7 @@
 //! An input whose mark is missing is no difference where the daemon died: right before the next session, or at the
 //! end of a journal that was never sealed.
 
-use crate::{DataError, error::damage};
+use crate::{DataError, seal};
 use domain::Event;
 use domain::journal::EffectsMark;
 use engine::{Effect, Engine};
@@ -55,6 +55,8 @@ pub struct Replayed {
     pub last_seq: u64,
     /// Bytes of a torn tail that were left out.
     pub torn: usize,
+    /// What a sealed run's journal lacks at its end.
+    pub missing: Option<DataError>,
     /// The engine after the last input.
     pub engine: Engine,
     /// The first difference, if any.
@@ -91,6 +93,7 @@ pub fn replay(dir: &Path, mut visit: impl FnMut(&Engine, Step<'_>)) -> Result<Re
     Ok(Replayed {
         records: tail.next_seq,
         torn: tail.torn,
+        missing: seal::missing(dir, &manifest, tail),
         manifest,
         inputs,
         marks: compare.marks,
@@ -192,21 +195,21 @@ fn told(count: u32, running: &[u8; 32]) -> String {
 pub fn parity(dir: &Path) -> Result<(Value, u8), DataError> {
     match replay(dir, |_, _| {}) {
         Ok(done) => Ok(verdict(&done)),
-        Err(DataError::Journal(error)) => match damage(&error) {
+        Err(error) => match error.damage() {
             Some(what) => {
-                let run = RunManifest::read(dir).map(|m| m.run_id).unwrap_or_default();
-                let error = error.to_string();
-                Ok((json!({ "run_id": run, "equal": false, "damage": what, "error": error }), 8))
+                let manifest = RunManifest::read(dir).map_err(DataError::io("read", dir.join("manifest.json")))?;
+                let (run, mode, message) = (manifest.run_id, manifest.mode.name(), error.to_string());
+                // Not `error`: the verdict is the answer that was asked for, no failure to answer.
+                Ok((json!({ "run_id": run, "mode": mode, "equal": false, "damage": what, "message": message }), 8))
             }
-            None => Err(error.into()),
+            None => Err(error),
         },
-        Err(error) => Err(error),
     }
 }
 
 fn verdict(done: &Replayed) -> (Value, u8) {
-    let equal = done.first_difference.is_none();
-    let value = json!({
+    let equal = done.first_difference.is_none() && done.missing.is_none();
+    let mut value = json!({
         "run_id": done.manifest.run_id,
         "mode": done.manifest.mode.name(),
         "equal": equal,
@@ -221,5 +224,9 @@ fn verdict(done: &Replayed) -> (Value, u8) {
             "seq": d.seq, "expected": d.expected, "got": d.got, "effects": d.effects,
         })),
     });
+    if let Some(missing) = &done.missing {
+        value["damage"] = json!(missing.damage());
+        value["message"] = json!(missing.to_string());
+    }
     (value, if equal { 0 } else { 8 })
 }

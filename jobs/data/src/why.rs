@@ -4,7 +4,8 @@
 use crate::DataError;
 use crate::facts::{kind_name, strategy_name, tif_name};
 use crate::replay::{Step, replay};
-use crate::runs::{self, Run};
+use crate::runs::Run;
+use crate::search::{order_id, search};
 use domain::{ClientOrderId, Event, Instrument, InstrumentId, OrderRequest};
 use engine::{AuditRecord, Effect, FeatureValue};
 use serde_json::{Value, json};
@@ -21,34 +22,19 @@ const SIGNALS_KEPT: usize = 256;
 /// # Errors
 /// [`DataError::NotFound`] when no run knows the order, [`DataError`] when a journal cannot be replayed.
 pub fn why(home: &Home, id: &str, run: Option<&str>) -> Result<Value, DataError> {
-    let id: ClientOrderId = id.parse().map_err(|e| DataError::Usage(format!("{e}")))?;
-    let candidates = match run {
-        Some(name) => vec![runs::find(home, name)?],
-        None => runs::all(home)?,
-    };
-    let mut skipped = Vec::new();
-    for run in &candidates {
-        match chain(run, id) {
-            Ok(Some(value)) => return Ok(value),
-            Ok(None) => {}
-            Err(e @ DataError::Journal(_)) if candidates.len() > 1 => {
-                skipped.push(format!("{} ({e})", run.manifest.run_id));
-            }
-            Err(e) => return Err(e),
-        }
-    }
-    let skipped = if skipped.is_empty() { String::new() } else { format!("; not readable: {}", skipped.join(", ")) };
-    Err(DataError::NotFound(format!("no order `{id}` in {} searched runs{skipped}", candidates.len())))
+    let id = order_id(id)?;
+    search(home, id, run, |run| chain(run, id))
 }
 
 fn chain(run: &Run, id: ClientOrderId) -> Result<Option<Value>, DataError> {
     let mut teller = Teller::new(&run.manifest, id);
     let done = replay(&run.dir, |_, step| teller.step(step))?;
-    let found = teller.finish();
-    Ok(found.map(|mut value| {
-        value["replay_equal"] = json!(done.first_difference.is_none());
-        value
-    }))
+    let Some(mut value) = teller.finish() else {
+        // What is not there may be in what was cut off.
+        return done.missing.map_or(Ok(None), Err);
+    };
+    value["replay_equal"] = json!(done.first_difference.is_none() && done.missing.is_none());
+    Ok(Some(value))
 }
 
 /// A book event as remembered.

@@ -30,6 +30,11 @@ pub enum FramesError {
         /// What there is, as a list in words.
         known: String,
     },
+    /// It is no question at all.
+    #[error(
+        "`{0}` is not a query; the lake is only read here: start with SELECT, WITH, FROM, VALUES, EXPLAIN or SHOW TABLES"
+    )]
+    NoQuery(String),
     /// The query is wrong: its syntax, a column, a type.
     #[error("the query was refused: {0}")]
     Query(String),
@@ -41,7 +46,7 @@ pub enum FramesError {
 impl FramesError {
     /// True when the caller's query is at fault, not the lake.
     pub const fn is_usage(&self) -> bool {
-        matches!(self, FramesError::UnknownTable { .. } | FramesError::Query(_))
+        matches!(self, FramesError::UnknownTable { .. } | FramesError::NoQuery(_) | FramesError::Query(_))
     }
 }
 
@@ -61,12 +66,57 @@ pub struct QueryResult {
 /// # Errors
 /// [`FramesError`]; an unknown table is answered with the list of known ones.
 pub async fn sql(root: &Path, query: &str) -> Result<QueryResult, FramesError> {
+    question(query)?;
     let lake = Lake::local(root)?;
     let listed = lake.list().await?;
     let query = query.to_owned();
     // polars computes on its own threads and blocks the caller.
     let work = tokio::task::spawn_blocking(move || run(&tables::tables(&lake, &listed)?, &query));
     work.await.map_err(|e| FramesError::Broken(e.to_string()))?
+}
+
+/// Refuses what is not a question. The engine would drop or make tables of its own memory, answer nothing and call that
+/// success, while no file of the lake has changed.
+fn question(query: &str) -> Result<(), FramesError> {
+    let mut words = words(query);
+    let first = words.next().unwrap_or_default();
+    let asked = match first.to_ascii_lowercase().as_str() {
+        // What is explained must be a question too.
+        "explain" => {
+            words.find(|w| !["analyze", "verbose", "query", "plan"].contains(&w.to_ascii_lowercase().as_str()))
+        }
+        _ => Some(first),
+    };
+    match asked.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "select" | "with" | "from" | "values" | "show" => Ok(()),
+        _ => Err(FramesError::NoQuery(query.split_whitespace().take(6).collect::<Vec<_>>().join(" "))),
+    }
+}
+
+/// The words of a statement up to the first that is none, without comments and leading brackets.
+fn words(query: &str) -> impl Iterator<Item = &str> {
+    let mut rest = query;
+    std::iter::from_fn(move || {
+        rest = skip(rest);
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        (!word.is_empty()).then_some(word)
+    })
+}
+
+/// What follows after white space, comments, opening brackets and empty statements.
+fn skip(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '(' || c == ';');
+        text = if let Some(comment) = text.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, rest)| rest)
+        } else if let Some(comment) = text.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, rest)| rest)
+        } else {
+            return text;
+        };
+    }
 }
 
 fn run(tables: &[(String, LazyFrame)], query: &str) -> Result<QueryResult, FramesError> {

@@ -163,3 +163,33 @@ async fn mistakes_are_explained() {
         assert!(e.is_usage() && !e.to_string().is_empty(), "{bad}: {e}");
     }
 }
+
+#[tokio::test]
+async fn only_questions_are_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    small_lake(&dir).await;
+    for no_query in [
+        "drop table trades",
+        " -- SELECT\n DROP TABLE trades",
+        "/* select */ truncate table trades",
+        "delete from trades",
+        "create table t as select * from trades",
+        "insert into trades values (1)",
+        "update trades set price = 1",
+        "copy trades to 'x.csv'",
+        "explain drop table trades",
+        "SELEC 1",
+        "",
+    ] {
+        let e = sql(dir.path(), no_query).await.unwrap_err();
+        assert!(e.is_usage() && e.to_string().contains("is not a query"), "{no_query}: {e}");
+    }
+    for query in
+        ["(select 1 AS a)", "-- why\nselect 1 AS a", "WITH t AS (SELECT 1 AS a) SELECT a FROM t", "show tables"]
+    {
+        let answer = sql(dir.path(), query).await;
+        assert_eq!(answer.as_ref().map(|r| r.row_count).ok(), Some(1), "{query}: {answer:?}");
+    }
+    // Two statements in one are none.
+    assert!(sql(dir.path(), "select 1; drop table trades").await.unwrap_err().is_usage());
+}

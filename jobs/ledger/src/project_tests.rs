@@ -88,7 +88,7 @@ async fn postings_in_the_database_agree_with_the_lots_there(store: &Store) {
 
 async fn the_report_of_the_day_is_the_same_bytes_each_time(store: &Store, home: &settings::Home) {
     let day = "2024-08-08".parse().unwrap();
-    let (report, one) = crate::report::daily(&store.pool, home, day).await.unwrap();
+    let (report, one) = crate::report::daily(&store.pool, home, day, &[]).await.unwrap();
     assert_eq!((report.trades.len(), report.orders.total, report.risk.refused), (5, 6, 2));
     let folder = home.reports().join("day=2024-08-08");
     let read = || -> Vec<(String, Vec<u8>)> {
@@ -102,10 +102,12 @@ async fn the_report_of_the_day_is_the_same_bytes_each_time(store: &Store, home: 
     let first = read();
     assert_eq!(first.len(), 5, "five files and no temporary one: {:?}", first.iter().map(|f| &f.0).collect::<Vec<_>>());
     std::fs::remove_file(folder.join("report.html")).unwrap();
-    let (_, two) = crate::report::daily(&store.pool, home, day).await.unwrap();
+    let (_, two) = crate::report::daily(&store.pool, home, day, &[]).await.unwrap();
     assert_eq!((one, read()), (two, first));
-    let empty = crate::report::daily(&store.pool, home, "2024-08-09".parse().unwrap()).await.unwrap();
+    let empty = crate::report::daily(&store.pool, home, "2024-08-09".parse().unwrap(), &[]).await.unwrap();
     assert!(empty.0.trades.is_empty());
+    let (nothing, _) = crate::report::daily(&store.pool, home, "1999-01-01".parse().unwrap(), &[]).await.unwrap();
+    assert_eq!((nothing.state.as_str(), nothing.reasons.len()), ("ATTENTION", 1), "{:?}", nothing.reasons);
 }
 
 fn context(store: &Store, home: &settings::Home, params: serde_json::Value) -> StepContext {
@@ -136,10 +138,10 @@ async fn the_handlers_hand_back_what_was_read_made_and_is_to_be_written(store: &
     }
     tx.commit().await.unwrap();
     assert_ne!(content_hash(&store.pool).await.unwrap(), before);
-    let outcome = crate::report::run(&ctx).await.unwrap();
+    let outcome = crate::report::run(&ctx, &[]).await.unwrap();
     assert_eq!((outcome.outputs[0].asset.as_str(), outcome.outputs[0].rows), ("report/daily", 7));
     assert!(outcome.inputs.iter().any(|(asset, _)| asset == "ledger/01RUNC"), "{:?}", outcome.inputs);
-    let wrong = crate::report::run(&context(store, home, serde_json::json!({"day": "yesterday"}))).await;
+    let wrong = crate::report::run(&context(store, home, serde_json::json!({"day": "yesterday"})), &[]).await;
     assert!(matches!(wrong.err(), Some(StepError::Permanent(_))));
     ctx.cancel.cancel();
     assert!(matches!(run_with(&ctx, Vec::new()).await.err(), Some(StepError::Cancelled)));
@@ -149,7 +151,7 @@ async fn a_backtest_is_booked_but_is_no_part_of_the_days_report(store: &Store, h
     let mut facts = samples::facts("01BACK");
     facts.mode = "backtest".into();
     assert!(apply_all(store, vec![facts]).await.unwrap().rows_changed > 0);
-    let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap()).await.unwrap();
+    let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap(), &[]).await.unwrap();
     assert!(report.runs.iter().all(|r| r.run_id != "01BACK"));
 }
 
@@ -177,7 +179,7 @@ async fn a_day_that_is_over_stays_the_same_while_its_run_goes_on(store: &Store, 
     (facts.orders[1].state, facts.orders[1].updated_ns) = ("live".into(), noon + 100);
     facts.marks = vec![samples::mark("62000", noon + DAY_NS / 2 + 120_000_000_000)];
     apply_all(store, vec![facts.clone()]).await.unwrap();
-    let (report, first) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+    let (report, first) = crate::report::daily(&store.pool, home, day.parse().unwrap(), &[]).await.unwrap();
     let line = report.money.lines.iter().find(|l| l.portfolio == "01ONWARD").unwrap();
     assert_eq!(line.mark.map(|m| m.to_string()).as_deref(), Some("61500"), "{}", line.mark_source);
 
@@ -187,7 +189,7 @@ async fn a_day_that_is_over_stays_the_same_while_its_run_goes_on(store: &Store, 
     (facts.orders[1].updated_seq, facts.orders[1].updated_ns) = (150, noon + DAY_NS);
     facts.marks = vec![samples::mark("65000", noon + DAY_NS)];
     assert!(apply_all(store, vec![facts]).await.unwrap().rows_changed > 0);
-    let (_, second) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+    let (_, second) = crate::report::daily(&store.pool, home, day.parse().unwrap(), &[]).await.unwrap();
     assert_eq!(first, second);
 }
 
@@ -204,7 +206,7 @@ async fn the_days_of_a_held_position_sum_to_its_total(store: &Store, home: &sett
     candles(home, "2024-10-08", start + DAY_NS, &[6_300_000]).await;
     let mut nets = Vec::new();
     for day in ["2024-10-06", "2024-10-07", "2024-10-08", "2024-10-09", "2024-10-10"] {
-        let (report, _) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+        let (report, _) = crate::report::daily(&store.pool, home, day.parse().unwrap(), &[]).await.unwrap();
         nets.push(report.money.lines.iter().find(|l| l.portfolio == "01HELD").map(|l| l.net.to_string()));
     }
     // 0.02 at 60 500 for 1200.9; up to 63 000; sold at 61 000 for 1220 less 0.4575. In all 1219.5425 - 1200.9 = 18.6425.
@@ -218,7 +220,7 @@ async fn a_run_that_ended_is_held_at_its_own_last_price(store: &Store, home: &se
     candles(home, "2024-11-06", samples::NOON_NS + 90 * DAY_NS, &[6_200_000]).await;
     candles(home, "2024-11-07", samples::NOON_NS + 91 * DAY_NS, &[9_900_000]).await;
     for (day, net) in [("2024-11-06", "28.6425"), ("2024-11-07", "0"), ("2024-11-08", "0")] {
-        let (report, _) = crate::report::daily(&store.pool, home, day.parse().unwrap()).await.unwrap();
+        let (report, _) = crate::report::daily(&store.pool, home, day.parse().unwrap(), &[]).await.unwrap();
         let line = report.money.lines.iter().find(|l| l.portfolio == "01ENDED").unwrap();
         assert_eq!((line.net.to_string().as_str(), line.position.to_string().as_str()), (net, "0.01"), "{day}");
     }
@@ -251,7 +253,7 @@ async fn a_night_with_a_position_is_valued_by_the_lakes_prices(store: &Store, ho
     apply_all(store, vec![facts]).await.unwrap();
     candles(home, "2024-08-07", samples::NOON_NS - DAY_NS, &[6_010_000, 6_050_000]).await;
     candles(home, "2024-08-08", samples::NOON_NS, &[6_120_000]).await;
-    let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap()).await.unwrap();
+    let (report, _) = crate::report::daily(&store.pool, home, "2024-08-08".parse().unwrap(), &[]).await.unwrap();
     let line = report.money.lines.iter().find(|l| l.portfolio == "01NIGHT").unwrap();
     // Sold 610 less a fee of 0.4575; holds 0.01 worth 620 now, held 0.02 worth 1210 at midnight.
     assert_eq!((line.net.to_string().as_str(), line.fills), ("19.5425", 1));

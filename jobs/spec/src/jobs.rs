@@ -2,8 +2,8 @@
 //! The code that does the work lives in `data` and `ledger`; `worker` joins the two by name.
 
 use crate::plan::Queue;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -24,6 +24,7 @@ pub trait JobSpec: Serialize + DeserializeOwned {
 #[serde(deny_unknown_fields)]
 pub struct IngestJournal {
     /// UTC day, `2026-11-20`.
+    #[serde(deserialize_with = "day")]
     pub day: String,
     /// Only this venue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +39,7 @@ pub struct IngestJournal {
 #[serde(deny_unknown_fields)]
 pub struct ProjectLedger {
     /// UTC day, `2026-11-20`.
+    #[serde(deserialize_with = "day")]
     pub day: String,
 }
 
@@ -46,6 +48,7 @@ pub struct ProjectLedger {
 #[serde(deny_unknown_fields)]
 pub struct ValidateDay {
     /// UTC day, `2026-11-20`.
+    #[serde(deserialize_with = "day")]
     pub day: String,
     /// Only this venue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +63,7 @@ pub struct ValidateDay {
 #[serde(deny_unknown_fields)]
 pub struct BuildFeatures {
     /// UTC day, `2026-11-20`.
+    #[serde(deserialize_with = "day")]
     pub day: String,
     /// Only this venue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +78,38 @@ pub struct BuildFeatures {
 #[serde(deny_unknown_fields)]
 pub struct ReportDaily {
     /// UTC day, `2026-11-20`.
+    #[serde(deserialize_with = "day")]
     pub day: String,
+}
+
+/// A day of the calendar: a job that waits in the queue for a day that cannot be would fail long after it was asked for.
+fn day<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    if is_day(&text) {
+        return Ok(text);
+    }
+    Err(D::Error::custom(format!("`{text}` is not a day; write it like 2026-11-20")))
+}
+
+/// True for `YYYY-MM-DD` in the Gregorian calendar.
+fn is_day(text: &str) -> bool {
+    let digits = |c: char| c.is_ascii_digit();
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return false };
+    if [year, month, day].map(|p| p.len()) != [4, 2, 2] || !parts.iter().all(|p| p.chars().all(digits)) {
+        return false;
+    }
+    let number = |part: &str| part.parse::<u32>().unwrap_or(0);
+    let (year, month, day) = (number(year), number(month), number(day));
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
+    };
+    (1..=days).contains(&day)
 }
 
 /// `kind|day|venue|symbols`, the symbols sorted: their order is not part of the work.
@@ -157,7 +192,7 @@ impl Kind {
     /// Returns its idempotency key.
     ///
     /// # Errors
-    /// [`SpecError::Input`] when a field is missing, unknown or of the wrong type.
+    /// [`SpecError::Input`] when a field is missing, unknown or of the wrong type, or a day is none.
     pub fn check(&self, input: &Value) -> Result<String, SpecError> {
         (self.key)(input).map_err(|e| SpecError::Input { kind: self.name, what: e.to_string() })
     }
@@ -225,6 +260,33 @@ mod tests {
         assert!(wrong.to_string().contains("dya"), "{wrong}");
         let unknown = kind("report-dialy").unwrap_err();
         assert!(unknown.to_string().contains("report-daily"), "{unknown}");
+    }
+
+    #[test]
+    fn a_day_is_a_date_of_the_calendar_in_every_kind_of_job() {
+        for kind in KINDS {
+            for good in ["2026-11-20", "2024-02-29", "2000-02-29", "1999-12-31"] {
+                assert!(kind.check(&json!({"day": good})).is_ok(), "{} {good}", kind.name);
+            }
+            for bad in [
+                "x",
+                "",
+                "2026-11-31",
+                "2026-02-29",
+                "1900-02-29",
+                "2026-13-01",
+                "2026-00-10",
+                "2026-1-20",
+                "2026-11-00",
+                "20261120",
+                "2026-11-20T07",
+                " 2026-11-20",
+                "+026-11-20",
+            ] {
+                let error = kind.check(&json!({"day": bad})).unwrap_err().to_string();
+                assert!(error.contains(&format!("`{bad}` is not a day; write it like 2026-11-20")), "{error}");
+            }
+        }
     }
 
     #[test]

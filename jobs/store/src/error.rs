@@ -123,13 +123,16 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line. A cause that the text ends with already is not said twice.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         next = cause.source();
     }
     text

@@ -33,6 +33,11 @@ async fn answers_are_json_and_exit_codes_tell_who_is_at_fault() {
     let said = answer(&unknown)["error"]["message"].as_str().unwrap().to_owned();
     assert!(said.contains("no table `candles`") && said.contains("trades"), "{said}");
 
+    let no_query = ask(dir.path(), "drop table trades");
+    assert_eq!(no_query.status.code(), Some(2));
+    let said = answer(&no_query)["error"]["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("`drop table trades` is not a query"), "{said}");
+
     // A lake that cannot be opened, because a file stands in its place.
     let blocked = tempfile::tempdir().unwrap();
     std::fs::write(blocked.path().join("lake"), b"").unwrap();

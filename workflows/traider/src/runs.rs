@@ -6,6 +6,7 @@ use crate::fail::{Fail, code};
 use crate::supervise::{Process, Stop, WORKER_STOPPING};
 use crate::trading::array;
 use crate::{exec, out};
+use flows::catalogue::CatalogueError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use settings::Home;
@@ -76,13 +77,18 @@ fn value<T: Serialize>(row: &T) -> Value {
     serde_json::to_value(row).unwrap_or(Value::Null)
 }
 
+/// A name that is not there is the command line's fault, a file that is wrong the configuration's.
+fn catalogue_fail(error: &CatalogueError) -> Fail {
+    let exit = if matches!(error, CatalogueError::Unknown { .. }) { code::USAGE } else { code::CONFIG };
+    Fail::new(exit, error.to_string())
+}
+
 /// `traider run`.
 pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
     with_database(ctx, |db, stop| match verb {
         RunVerb::Start { workflow, partition, params, wait } => {
             let params = parse_params(params)?;
-            let flow = flows::find(&ctx.home.config().join("workflows"), workflow)
-                .map_err(|e| Fail::new(code::CONFIG, e.to_string()))?;
+            let flow = flows::find(&ctx.home.config().join("workflows"), workflow).map_err(|e| catalogue_fail(&e))?;
             let plan = flow.plan(partition, &params).map_err(|e| Fail::new(code::USAGE, e.to_string()))?;
             let started = db.ask(store::control::start_run(&db.store, &plan, Trigger::Manual))?;
             if !wait {

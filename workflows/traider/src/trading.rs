@@ -11,6 +11,11 @@ fn facts(ctx: &Context<'_>, run: Option<&str>) -> Result<Value, Fail> {
     exec::worker(ctx, "facts", &json!({"run": run.unwrap_or("latest")})).map(|(_, v)| v)
 }
 
+/// Which run an answer is about.
+fn say_run(v: &Value) {
+    say!("run {} ({})", out::text(&v["run_id"]), out::text(&v["mode"]));
+}
+
 /// `traider orders list|show`.
 pub fn orders(ctx: &Context<'_>, verb: &OrdersVerb) -> Result<u8, Fail> {
     match verb {
@@ -21,8 +26,9 @@ pub fn orders(ctx: &Context<'_>, verb: &OrdersVerb) -> Result<u8, Fail> {
                 .filter(|o| state.as_ref().is_none_or(|s| o["state"] == s.as_str()))
                 .cloned()
                 .collect();
-            let shown = json!({"run_id": facts["run_id"], "orders": orders});
+            let shown = json!({"run_id": facts["run_id"], "mode": facts["mode"], "orders": orders});
             ctx.out.value(&shown, |v| {
+                say_run(v);
                 let columns = [
                     ("ORDER", "order_id"),
                     ("SYMBOL", "symbol"),
@@ -38,16 +44,9 @@ pub fn orders(ctx: &Context<'_>, verb: &OrdersVerb) -> Result<u8, Fail> {
             });
         }
         OrdersVerb::Show { order, run } => {
-            let facts = facts(ctx, run.run.as_deref())?;
-            let found = array(&facts["orders"]).iter().find(|o| o["order_id"] == order.as_str());
-            let found = found.ok_or_else(|| {
-                Fail::plain(format!(
-                    "run {} has no order `{order}`; `traider orders list` shows what it has",
-                    out::text(&facts["run_id"])
-                ))
-            })?;
-            let fills: Vec<_> = array(&facts["fills"]).iter().filter(|f| f["order_id"] == order.as_str()).collect();
-            ctx.out.value(&json!({"run_id": facts["run_id"], "order": found, "fills": fills}), |v| {
+            let found = exec::worker(ctx, "order", &json!({"order": order, "run": run.run}))?.1;
+            ctx.out.value(&found, |v| {
+                say_run(v);
                 for (key, value) in v["order"].as_object().into_iter().flatten() {
                     say!("{key:>12}  {}", out::text(value));
                 }
@@ -80,7 +79,8 @@ pub fn positions(ctx: &Context<'_>, choice: &RunChoice) -> Result<u8, Fail> {
         let mark = mark.map_or(&Value::Null, |m| &m["price"]);
         rows.push(held.row(&symbol, instrument, mark));
     }
-    ctx.out.value(&json!({"run_id": facts["run_id"], "positions": rows}), |v| {
+    ctx.out.value(&json!({"run_id": facts["run_id"], "mode": facts["mode"], "positions": rows}), |v| {
+        say_run(v);
         let columns = [
             ("SYMBOL", "symbol"),
             ("POSITION", "position"),

@@ -1,9 +1,14 @@
 //! The real handlers: each job kind of `spec::jobs` joined to the code in `data` and `ledger`.
 
 use crate::Handlers;
+use data::facts::{Refused, Told};
+use ledger::report::model::RefusedRun;
 use serde_json::json;
 use spec::{JobSpec, jobs};
 use store::{StepContext, StepError, StepOutcome};
+
+/// The mode of runs that have no part in reports.
+const BACKTEST: &str = settings::Mode::Backtest.name();
 
 /// A handler for every kind there is.
 pub fn handlers() -> Handlers {
@@ -12,17 +17,14 @@ pub fn handlers() -> Handlers {
         .with(jobs::ValidateDay::NAME, data::validate::run)
         .with(jobs::BuildFeatures::NAME, data::features::run)
         .with(jobs::ProjectLedger::NAME, |ctx| async move { project_ledger(&ctx).await })
-        .with(jobs::ReportDaily::NAME, |ctx| async move { ledger::report::run(&ctx).await })
+        .with(jobs::ReportDaily::NAME, |ctx| async move { report_daily(&ctx).await })
 }
 
 /// Books the facts of every run. All of them, not the day's alone: the books are a projection of everything that is
 /// known, and telling a fact twice changes nothing. A run whose journal proves nothing is left out and named: its rows, if
 /// an earlier build booked any, stay as they are.
 async fn project_ledger(ctx: &StepContext) -> Result<StepOutcome, StepError> {
-    let (home, cancel) = (ctx.home.clone(), ctx.cancel.clone());
-    let told = tokio::task::spawn_blocking(move || data::facts::of_all(&home, || cancel.is_cancelled()))
-        .await
-        .map_err(|e| StepError::Permanent(format!("reading the journals failed: {e}")))??;
+    let told = told(ctx).await?;
     for refused in &told.refused {
         ctx.log.warn(&format!("run {} is left out of the books: {}", refused.run, refused.reason));
     }
@@ -31,6 +33,27 @@ async fn project_ledger(ctx: &StepContext) -> Result<StepOutcome, StepError> {
         summary.insert("refused".to_owned(), json!(told.refused));
     }
     Ok(outcome)
+}
+
+/// Reports the day. Which runs are missing in the books is asked of the journals again: what the ledger's step found is
+/// not on record, and a report may be made without it.
+async fn report_daily(ctx: &StepContext) -> Result<StepOutcome, StepError> {
+    let job: jobs::ReportDaily = ctx.input()?;
+    let day: lake::Day = job.day.parse().map_err(|e: lake::LakeError| StepError::Permanent(e.to_string()))?;
+    // Backtests have no part in the report, so a bad one is none of its reasons.
+    let has_part = |run: &Refused| run.mode.as_deref() != Some(BACKTEST) && run.concerns(day.start_ns(), day.end_ns());
+    let refused = told(ctx).await?.refused.into_iter().filter(has_part);
+    let refused: Vec<RefusedRun> = refused.map(|r| RefusedRun { run_id: r.run, reason: r.reason }).collect();
+    ledger::report::run(ctx, &refused).await
+}
+
+/// What the journals of the home prove.
+async fn told(ctx: &StepContext) -> Result<Told, StepError> {
+    let (home, cancel) = (ctx.home.clone(), ctx.cancel.clone());
+    tokio::task::spawn_blocking(move || data::facts::of_all(&home, || cancel.is_cancelled()))
+        .await
+        .map_err(|e| StepError::Permanent(format!("reading the journals failed: {e}")))?
+        .map_err(StepError::from)
 }
 
 #[cfg(test)]
@@ -78,7 +101,7 @@ mod tests {
     fn a_run_that_proves_nothing_is_named_and_the_ledger_goes_on() {
         let server = TestHome::start().unwrap();
         server.home.prepare().unwrap();
-        run(&server.home, "01SOUND", &[]);
+        run(&server.home, "01SOUND", &[("seg-000001.trj", b"")]);
         run(&server.home, "01BROKEN", &[("seg-000002.trj", b"the first segment is missing")]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -4,7 +4,8 @@ use data::DataError;
 use serde_json::{Value, json};
 use settings::Home;
 
-/// An answer: the object for stdout and the exit code.
+/// An answer: the object for stdout and the exit code. A failure is `{"error": {"exit_code", "message"}}` and nothing else;
+/// an object without `error` is what was asked for, whatever the exit code: a verdict of 8 is an answer too.
 pub struct Answer {
     /// The object.
     pub value: Value,
@@ -14,7 +15,7 @@ pub struct Answer {
 
 /// Carries out one verb. Blocks.
 ///
-/// * `verb` - `parity`, `backtest`, `why`, `inspect-capture`, `facts`, `lake-ls`.
+/// * `verb` - `parity`, `backtest`, `why`, `order`, `inspect-capture`, `facts`, `lake-ls`.
 /// * `args` - the verb's input.
 pub fn exec(home: &Home, verb: &str, args: &Value) -> Answer {
     let result = match verb {
@@ -34,7 +35,8 @@ pub fn failed(message: &str, exit_code: u8) -> Answer {
     Answer { value: json!({"error": {"message": message, "exit_code": exit_code}}), exit_code }
 }
 
-/// What the journal of `run` (an id, or `latest`) proves about orders and money.
+/// What the journal of `run` (an id, or `latest`, which is no backtest unless there is nothing else) proves about orders
+/// and money, with the run's id and mode.
 fn facts(home: &Home, args: &Value) -> Result<Value, DataError> {
     let usage = || DataError::Usage("the input of facts is {\"run\": \"<id or latest>\"}".to_owned());
     let run = match args.get("run") {

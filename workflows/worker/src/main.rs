@@ -37,7 +37,7 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Answer one verb: parity, backtest, why, inspect-capture, facts
+    /// Answer one verb: parity, backtest, why, order, inspect-capture, facts, lake-ls
     Exec {
         /// The verb
         verb: String,

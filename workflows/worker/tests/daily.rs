@@ -43,6 +43,61 @@ fn the_built_in_day_runs_to_its_end_and_again_to_the_same_bytes() {
     });
 }
 
+#[test]
+fn a_damaged_run_makes_the_report_ask_for_attention() {
+    let test = "a_damaged_run_makes_the_report_ask_for_attention";
+    let Some(capture) = recorded::find(test, "l2/binance_raw/spot_ethusdt_20240808.gz") else { return };
+    let home = TestHome::start().unwrap();
+    home.home.prepare().unwrap();
+    let source = format!("capture:{}", capture.display());
+    let runs = [1, 2].map(|seed| {
+        let input = json!({"source": source, "config": config(), "seed": seed});
+        let run = exec::exec(&home.home, "backtest", &input).value["run_id"].as_str().unwrap().to_owned();
+        // Backtests have no part in the report; the same journal as a daemon's run has.
+        let dir = home.home.journal_of(&run);
+        let manifest = settings::RunManifest::read(&dir).unwrap();
+        settings::RunManifest { mode: settings::Mode::Capture, ..manifest }.write(&dir).unwrap();
+        run
+    });
+    let segment = home.home.journal_of(&runs[1]).join("seg-000001.trj");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = home.store().await.unwrap();
+        let daily = flows::find(&home.home.config().join("workflows"), "daily").unwrap();
+        for (bytes, what) in [(&whole[..], ""), (&whole[..whole.len() / 2], "sealed with"), (&flipped[..], "damaged")] {
+            std::fs::write(&segment, bytes).unwrap();
+            let first = run(&store, &home, &daily.plan(DAY, &Map::new()).unwrap()).await;
+            let bytes = report(&home, DAY);
+            let told: Value = serde_json::from_slice(&bytes).unwrap();
+            let sound = what.is_empty();
+            assert_eq!(told["state"], if sound { "OK" } else { "ATTENTION" }, "{told:#}");
+            assert_eq!(told["compliance"]["books_proven"], sound);
+            let reasons = told["reasons"].to_string();
+            assert!(sound || reasons.contains(&runs[1]) && reasons.contains(what), "{reasons}");
+            assert!(!reasons.contains(&runs[0]), "{reasons}");
+            let second = run(&store, &home, &daily.plan(DAY, &Map::new()).unwrap()).await;
+            assert_eq!((versions(&first), report(&home, DAY)), (versions(&second), bytes), "again: the same bytes");
+        }
+        // The runs are of another day, and of this one there is nothing.
+        run(&store, &home, &daily.plan("1999-01-01", &Map::new()).unwrap()).await;
+        let told: Value = serde_json::from_slice(&report(&home, "1999-01-01")).unwrap();
+        assert_eq!(told["reasons"], json!(["nothing was recorded on this day"]));
+        store.close().await;
+    });
+    for verb in ["facts", "parity"] {
+        let answer = exec::exec(&home.home, verb, &json!({"run": runs[1]}));
+        assert_eq!(answer.exit_code, 8, "{}", answer.value);
+        assert_eq!(answer.value["error"]["message"].is_string(), verb == "facts", "{}", answer.value);
+    }
+}
+
+fn report(home: &TestHome, day: &str) -> Vec<u8> {
+    std::fs::read(home.home.reports().join(format!("day={day}/report.json"))).unwrap()
+}
+
 async fn run(store: &Store, home: &TestHome, plan: &RunPlan) -> RunDetail {
     let started = control::start_run(store, plan, Trigger::Manual).await.unwrap();
     let options = Options { tuning: Tuning::default(), once: true, stop: CancelToken::default() };

@@ -100,11 +100,11 @@ fn prepare(mut spec: Spec) -> Result<Prepared, DataError> {
     };
     choose(&mut spec)?;
     let scan = scan(&path)?;
-    if let Some(damage) = &scan.truncated {
-        return Err(DataError::Line { line: scan.lines + 1, what: damage.clone() });
+    if let Some(damage) = &scan.damage {
+        return Err(DataError::Value(damage.clone()));
     }
     let Some((first_ns, _)) = scan.span_ns.filter(|_| !scan.symbols.is_empty()) else {
-        return Err(DataError::Usage(format!("capture `{}` holds no market data", path.display())));
+        return Err(DataError::Value(format!("capture `{}` holds no market data", path.display())));
     };
     let instruments = instruments(&scan)?;
     let balances = balances(&spec, &instruments)?;

@@ -3,6 +3,7 @@
 use crate::DataError;
 use crate::error::damage;
 use crate::runs::{Run, market_name};
+use crate::seal;
 use crate::step::Scope;
 use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
 use domain::{Decimal, Event, Instrument, InstrumentId, Lots, Side, Ticks};
@@ -83,6 +84,7 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
         return Ok(None);
     }
     let mut reader = read_run(&run.dir)?;
+    let mut whole = true;
     let mut current: BTreeMap<InstrumentId, ((String, String), usize)> = BTreeMap::new();
     let (mut told, mut entries) = (false, 0u64);
     loop {
@@ -96,6 +98,7 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
             Err(error) => match damage(&error) {
                 Some(what) => {
                     day.damaged.push(json!({ "run": run.manifest.run_id, "damage": what }));
+                    whole = false;
                     break;
                 }
                 None => return Err(error.into()),
@@ -125,6 +128,10 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
         }
     }
     let tail = reader.tail();
+    // Damage ends the reading early, and is told already.
+    if let Some(missing) = seal::missing(&run.dir, &run.manifest, tail).filter(|_| whole) {
+        day.damaged.push(json!({ "run": run.manifest.run_id, "damage": missing.damage() }));
+    }
     let version = tail.seal.map_or_else(|| format!("{} records", tail.next_seq), hex::encode);
     Ok(told.then_some(version))
 }

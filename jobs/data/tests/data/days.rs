@@ -172,10 +172,16 @@ async fn a_damaged_journal_gives_what_stands_before_the_damage() {
     let capture = recorded_or_skip!("a_damaged_journal_gives_what_stands_before_the_damage", BTC);
     let (_dir, home, summary) = home_with(&capture);
     let segment = home.journal_of(summary["run_id"].as_str().unwrap()).join("seg-000001.trj");
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&segment, bytes).unwrap();
-    let done = ingested(&home).await;
-    assert_eq!(done.summary["damaged"].as_array().map(Vec::len), Some(1), "{}", done.summary);
+    let whole = std::fs::read(&segment).unwrap();
+    let middle = whole.len() / 2;
+    let mut flipped = whole.clone();
+    flipped[middle] ^= 1;
+    for bytes in [&flipped[..], &whole[..middle]] {
+        std::fs::write(&segment, bytes).unwrap();
+        let done = ingested(&home).await;
+        let damaged = done.summary["damaged"].as_array().unwrap();
+        assert_eq!(damaged.len(), 1, "{}", done.summary);
+        assert_eq!(damaged[0]["run"], summary["run_id"]);
+        assert!(damaged[0]["damage"]["seq"].as_u64().is_some_and(|seq| seq > 0), "{}", done.summary);
+    }
 }

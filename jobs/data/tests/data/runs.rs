@@ -142,6 +142,12 @@ fn why_leads_from_an_order_to_the_recorded_message() {
     assert!(range.contains(&id), "{id} in {range:?}");
     assert!(book["seq"].as_u64() <= told["signal"]["seq"].as_u64());
 
+    let shown = exec(&home, "order", &json!({ "order": order.order_id })).unwrap().value;
+    assert_eq!((&shown["run_id"], &shown["mode"]), (&json!(run), &json!("backtest")));
+    assert_eq!(shown["order"], json!(order));
+    let fills: Vec<_> = facts.fills.iter().filter(|f| f.order_id == order.order_id).collect();
+    assert_eq!(shown["fills"], json!(fills));
+
     let stranger = exec(&home, "why", &json!({ "order": "trd-00000000-9-9" })).unwrap_err();
     assert!(stranger.to_string().contains("no order"), "{stranger}");
     assert_eq!(exec(&home, "why", &json!({ "order": "x" })).unwrap_err().exit_code(), 2);
@@ -186,9 +192,11 @@ fn a_capture_is_described() {
     let cut = dir.path().join("cut.gz");
     let bytes = fs::read(&capture).unwrap();
     fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-    let told = exec(&home, "inspect", &json!({ "file": cut })).unwrap().value;
+    let reply = exec(&home, "inspect", &json!({ "file": cut })).unwrap();
+    let told = &reply.value;
     assert!(told["truncated"].is_string() && told["lines"].as_u64() < Some(41249), "{told}");
-    assert_eq!(backtest(&home, spec(&cut)).unwrap_err().exit_code(), 8);
+    assert_eq!((reply.exit_code, &told["damage"]), (1, &told["truncated"]));
+    assert_eq!(backtest(&home, spec(&cut)).unwrap_err().exit_code(), 1);
 }
 
 #[test]
@@ -207,4 +215,34 @@ fn wrong_questions_are_answered_with_what_would_be_right() {
     let unknown = json!({ "source": "capture:x", "config": config(), "strategy": "flwo" });
     let (code, text) = fails("backtest", unknown);
     assert!(code == 2 && text.contains("configured: flow"), "{text}");
+}
+
+/// A gzip file of `text`, stored as it is.
+fn gz(path: &Path, text: &str) {
+    let shift = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+    let crc = text.bytes().fold(u32::MAX, |crc, b| (0..8).fold(crc ^ u32::from(b), |crc, _| shift(crc)));
+    let length = u16::try_from(text.len()).unwrap();
+    let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    bytes.extend([length.to_le_bytes(), (!length).to_le_bytes()].concat());
+    bytes.extend(text.as_bytes());
+    bytes.extend([(!crc).to_le_bytes(), u32::from(length).to_le_bytes()].concat());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_capture_that_cannot_be_used_ends_every_verb_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::locate(Some(dir.path()));
+    let file = dir.path().join("c.gz");
+    let line = r#"17 {"stream":"btcusdt@trade","data":{"E":1,"s":"BTCUSDT","t":1,"p":"1.00","q":"1.0"}}"#;
+    let cases = [("", "no data"), ("garbage\n", "line 1"), (&format!("{line}\n18 {{\n"), "line 2")];
+    for (text, what) in cases {
+        gz(&file, text);
+        let found = exec(&home, "inspect", &json!({ "file": file })).unwrap();
+        assert_eq!(found.exit_code, 1, "{what}: {}", found.value);
+        assert_eq!(found.value["damage"].is_null(), text.is_empty(), "{what}: {}", found.value);
+        assert_eq!(backtest(&home, spec(&file)).unwrap_err().exit_code(), 1, "{what}");
+    }
+    gz(&file, &format!("{line}\n"));
+    assert_eq!(exec(&home, "inspect", &json!({ "file": file })).unwrap().exit_code, 0);
 }

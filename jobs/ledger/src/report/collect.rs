@@ -1,7 +1,8 @@
 //! Reads what a day's report is made of: the ledger's rows from Postgres, candles and the validation's findings from
 //! the lake. Nothing is computed here but a hash of what was read.
 
-use super::model::Input;
+use super::model::{Input, RefusedRun};
+use super::money::in_day;
 use super::{ReportError, sha256};
 use crate::Amount;
 use domain::{Decimal, Side};
@@ -23,6 +24,10 @@ pub struct Inputs {
     pub portfolios: Vec<PortfolioInput>,
     /// Per (venue, symbol).
     pub markets: BTreeMap<(String, String), Market>,
+    /// Runs that may have had a part in the day and whose journals prove nothing.
+    pub refused: Vec<RefusedRun>,
+    /// True when the lake or the ledger has anything of the day itself.
+    pub recorded: bool,
     /// What was read, by hash.
     pub read: Vec<Input>,
 }
@@ -64,9 +69,11 @@ pub struct Market {
 
 /// Reads a day.
 ///
+/// * `refused` - runs that may have had a part in it and whose journals prove nothing.
+///
 /// # Errors
 /// [`ReportError`].
-pub async fn collect(pool: &PgPool, lake_dir: &Path, day: Day) -> Result<Inputs, ReportError> {
+pub async fn collect(pool: &PgPool, lake_dir: &Path, day: Day, refused: &[RefusedRun]) -> Result<Inputs, ReportError> {
     let (start, last) = (day.start_ns(), day.end_ns() - 1);
     let names: Vec<String> = sqlx::query_scalar(include_str!("../../../../sql/queries/ledger/report_portfolios.sql"))
         .bind(start)
@@ -74,7 +81,15 @@ pub async fn collect(pool: &PgPool, lake_dir: &Path, day: Day) -> Result<Inputs,
         .fetch_all(pool)
         .await
         .map_err(StoreError::sql("find the day's portfolios"))?;
-    let mut inputs = Inputs { day, portfolios: Vec::new(), markets: BTreeMap::new(), read: Vec::new() };
+    let mut inputs = Inputs {
+        day,
+        portfolios: Vec::new(),
+        markets: BTreeMap::new(),
+        refused: refused.to_vec(),
+        recorded: false,
+        read: refused.iter().map(refusal).collect(),
+    };
+    inputs.refused.sort();
     for name in names {
         let portfolio = portfolio(pool, name, start, last).await?;
         inputs.read.push(Input { asset: format!("ledger/{}", portfolio.name), version: version(&portfolio, last) });
@@ -90,13 +105,21 @@ pub async fn collect(pool: &PgPool, lake_dir: &Path, day: Day) -> Result<Inputs,
         .collect();
     if lake_dir.is_dir() {
         let lake = Lake::local(lake_dir)?;
+        inputs.recorded = lake.list().await?.iter().any(|(partition, _)| partition.day() == day);
         for (venue, symbol) in symbols {
             let market = market(&lake, &venue, &symbol, day, &mut inputs.read).await?;
             inputs.markets.insert((venue, symbol), market);
         }
     }
+    let told = |p: &PortfolioInput| !p.orders.is_empty() || p.fills.iter().any(|(_, f)| in_day(f, day));
+    inputs.recorded |= inputs.portfolios.iter().any(told);
     inputs.read.sort();
     Ok(inputs)
+}
+
+/// What was read of a refused run is what is wrong with it.
+fn refusal(refused: &RefusedRun) -> Input {
+    Input { asset: format!("journal/{}", refused.run_id), version: sha256(refused.reason.as_bytes()) }
 }
 
 async fn portfolio(pool: &PgPool, name: String, start: i64, last: i64) -> Result<PortfolioInput, ReportError> {

@@ -44,6 +44,7 @@ pub fn compose(inputs: &Inputs) -> Result<Report, ReportError> {
         code: format!("ledger@{}", env!("CARGO_PKG_VERSION")),
         state: String::new(),
         reasons: Vec::new(),
+        refused: inputs.refused.clone(),
         runs: parts.iter().flat_map(|p| p.runs.clone()).collect(),
         money: Money { totals, lines, equity: None },
         execution: execution(&orders, &trades),
@@ -54,12 +55,12 @@ pub fn compose(inputs: &Inputs) -> Result<Report, ReportError> {
         compliance: Compliance {
             method: "fifo, per account, fees added to cost".to_owned(),
             lines: parts.iter().flat_map(|p| p.lots.clone()).collect(),
-            books_proven: true,
+            books_proven: inputs.refused.is_empty(),
         },
         charts: parts.into_iter().flat_map(|p| p.charts).collect(),
         inputs: inputs.read.clone(),
     };
-    report.reasons = reasons(&report);
+    report.reasons = reasons(&report, inputs.recorded);
     report.state = if report.reasons.is_empty() { "OK" } else { "ATTENTION" }.to_owned();
     Ok(report)
 }
@@ -313,8 +314,15 @@ fn is_long(m: &Match) -> bool {
     date(m.opened_ns).checked_add_months(Months::new(12)).is_some_and(|anniversary| date(m.closed_ns) > anniversary)
 }
 
-fn reasons(report: &Report) -> Vec<String> {
-    let mut reasons = Vec::new();
+fn reasons(report: &Report, recorded: bool) -> Vec<String> {
+    let mut reasons: Vec<String> = report
+        .refused
+        .iter()
+        .map(|r| format!("run {} is left out, its journal proves nothing: {}", r.run_id, r.reason))
+        .collect();
+    if !recorded {
+        reasons.push("nothing was recorded on this day".to_owned());
+    }
     let open = report.orders.rows.iter().filter(|o| OPEN.contains(&o.state.as_str())).count();
     let unknown = report.orders.rows.iter().filter(|o| o.state == "unknown").count();
     if unknown > 0 {

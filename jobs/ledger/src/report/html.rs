@@ -55,7 +55,8 @@ fn money(report: &Report) -> Markup {
     let lines = &report.money.lines;
     html! {
         h2 { "Money" }
-        p.sub { "Profit after fees. Equity of the account is not in the journals and is not shown." }
+        p.sub { "After fees: fees are part of the lots' cost, so realised and unrealised contain them, unlike the figures a run "
+                "states of itself. Equity of the account is not in the journals and is not shown." }
         @for (i, total) in report.money.totals.iter().enumerate() {
             div.cards {
                 (card(&format!("/money/totals/{i}/net"), "net P&L", total.net, &total.currency))
@@ -178,6 +179,9 @@ fn compliance(report: &Report) -> Markup {
         h2 { "Lots" }
         p.sub { "Method: " (report.compliance.method) ". Position = fills = postings = lots, and realised P&L by lots = by "
                 "ledger: proven after every fill." }
+        @if !report.compliance.books_proven {
+            p { "Not proven as a whole: " (report.refused.len()) " run(s) are left out, because their journals prove nothing." }
+        }
         @if !report.compliance.lines.is_empty() {
             (table(&["portfolio", "asset", "in", "#open lots", "#open quantity", "#open cost", "#closed lots",
                      "#realised short", "#realised long", "#cost assumed"], html! {

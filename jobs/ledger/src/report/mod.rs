@@ -24,7 +24,7 @@ mod svg;
 
 use crate::check::LedgerError;
 use lake::Day;
-use model::{FileNote, Manifest, Report};
+use model::{FileNote, Manifest, RefusedRun, Report};
 use settings::home::write_durably;
 use sha2::{Digest, Sha256};
 use spec::jobs::ReportDaily;
@@ -86,14 +86,14 @@ pub struct Rendered {
     pub manifest: Manifest,
 }
 
-/// Handler of `report-daily`.
+/// Handler of `report-daily`. The worker tells which runs are `refused`, found in the journals through `data`.
 ///
 /// # Errors
 /// [`StepError::Permanent`] when the day or the books are wrong, else transient.
-pub async fn run(ctx: &StepContext) -> Result<StepOutcome, StepError> {
+pub async fn run(ctx: &StepContext, refused: &[RefusedRun]) -> Result<StepOutcome, StepError> {
     let spec: ReportDaily = ctx.input()?;
     let day: Day = spec.day.parse().map_err(|e: lake::LakeError| StepError::Permanent(e.to_string()))?;
-    let (report, published) = daily(&ctx.store.pool, &ctx.home, day).await?;
+    let (report, published) = daily(&ctx.store.pool, &ctx.home, day, refused).await?;
     ctx.cancel.check()?;
     ctx.log.info(&format!(
         "{}: {} trades, {} orders, state {}",
@@ -115,14 +115,17 @@ pub async fn run(ctx: &StepContext) -> Result<StepOutcome, StepError> {
 
 /// Makes and publishes the report of a day.
 ///
+/// * `refused` - runs that may have had a part in it and whose journals prove nothing.
+///
 /// # Errors
 /// [`ReportError`].
 pub async fn daily(
     pool: &sqlx::PgPool,
     home: &settings::Home,
     day: Day,
+    refused: &[RefusedRun],
 ) -> Result<(Report, AssetVersion), ReportError> {
-    let inputs = collect::collect(pool, &home.lake(), day).await?;
+    let inputs = collect::collect(pool, &home.lake(), day, refused).await?;
     let report = compose::compose(&inputs)?;
     let rendered = render(&report);
     let folder = home.reports().join(format!("day={day}"));

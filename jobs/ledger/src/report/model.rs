@@ -24,6 +24,9 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// Runs that traded or wanted to.
     pub runs: Vec<RunNote>,
+    /// Runs that may have had a part in the day and whose journals prove nothing; they are missing in all numbers.
+    #[serde(default)]
+    pub refused: Vec<RefusedRun>,
     /// Profit and loss.
     pub money: Money,
     /// Fills of the day, in order.
@@ -55,7 +58,18 @@ pub struct RunNote {
     pub portfolio: String,
 }
 
-/// Profit and loss of the day.
+/// A run whose journal proves nothing: it is damaged, or this build decides otherwise on it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RefusedRun {
+    /// The run.
+    pub run_id: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Profit and loss of the day. All of it is after fees: the fee of a buy is part of the cost of the lots it opened, the
+/// fee of a sale is taken off what it brought. So `realized` and `unrealized` differ by the fees from the figures a run
+/// states of itself (its summary, `positions`), which show fees beside the gain; the sums agree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Money {
     /// Per currency.
@@ -71,9 +85,9 @@ pub struct Money {
 pub struct Total {
     /// The currency.
     pub currency: String,
-    /// Realised, after fees.
+    /// Realised, after fees; fees are part of the lots' cost.
     pub realized: Amount,
-    /// Change of what is open.
+    /// Change of the gain of what is open, after fees; fees are part of the lots' cost.
     pub unrealized: Amount,
     /// Fees in this currency; contained in the other numbers.
     pub fees: Amount,
@@ -104,9 +118,9 @@ pub struct MoneyLine {
     pub fees: Amount,
     /// Fees in other assets, as `amount ASSET`. Those in base are part of the position; a third asset is not valued.
     pub fees_other: Vec<String>,
-    /// Gain of lots closed today, after fees.
+    /// Gain of lots closed today, after fees; fees are part of the lots' cost.
     pub realized: Amount,
-    /// Change of the gain of what is open.
+    /// Change of the gain of what is open, after fees; fees are part of the lots' cost.
     pub unrealized: Amount,
     /// `realized + unrealized` = sold - bought - fees + change of the position's worth.
     pub net: Amount,
@@ -259,7 +273,8 @@ pub struct Compliance {
     pub method: String,
     /// Per portfolio, asset and currency.
     pub lines: Vec<LotLine>,
-    /// True when every invariant of the books held, fill by fill; there is no report otherwise.
+    /// True when every invariant of the books held, fill by fill (there is no report otherwise), and no run is
+    /// [refused](Report::refused): books that may lack fills are not proven.
     pub books_proven: bool,
 }
 

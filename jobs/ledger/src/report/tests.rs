@@ -28,6 +28,8 @@ fn inputs() -> Inputs {
             marks,
         }],
         markets: BTreeMap::from([(("binance".to_owned(), "BTCUSDT".to_owned()), market)]),
+        refused: Vec::new(),
+        recorded: true,
         read: vec![model::Input { asset: "ledger/01RUN".into(), version: "0".repeat(64) }],
     }
 }
@@ -131,6 +133,34 @@ fn a_day_that_wants_a_look_says_why() {
         assert!(all.contains(part), "{all}");
     }
     assert_eq!(report.money.totals[0].net, Amount::ZERO, "an assumed cost makes no gain");
+}
+
+#[test]
+fn a_run_that_proves_nothing_is_named_and_the_books_are_not_called_proven() {
+    let reason = "journal `x` is damaged at record 7: <cut>".to_owned();
+    let refused = vec![model::RefusedRun { run_id: "01BAD".into(), reason }];
+    let report = compose::compose(&Inputs { refused, ..inputs() }).unwrap();
+    assert_eq!((report.state.as_str(), report.compliance.books_proven), ("ATTENTION", false));
+    assert!(report.reasons[0].contains("01BAD") && report.reasons[0].contains("record 7"), "{:?}", report.reasons);
+    let page = file(&render(&report), "report.html");
+    assert!(page.contains("01BAD") && page.contains("Not proven as a whole") && page.contains("&lt;cut&gt;"));
+    assert!(!file(&render(&compose::compose(&inputs()).unwrap()), "report.html").contains("Not proven as a whole"));
+}
+
+#[test]
+fn a_day_of_which_nothing_was_recorded_is_not_ok() {
+    let empty = Inputs { portfolios: Vec::new(), markets: BTreeMap::new(), recorded: false, ..inputs() };
+    let report = compose::compose(&empty).unwrap();
+    assert_eq!(
+        (report.state.as_str(), report.reasons),
+        ("ATTENTION", vec!["nothing was recorded on this day".to_owned()])
+    );
+}
+
+#[test]
+fn the_page_says_that_fees_are_part_of_the_cost() {
+    let page = file(&render(&compose::compose(&inputs()).unwrap()), "report.html");
+    assert!(page.contains("After fees: fees are part of the lots' cost"));
 }
 
 #[test]

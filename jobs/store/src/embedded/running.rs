@@ -41,7 +41,9 @@ pub(super) fn start(site: &Site, programs: &Programs, durability: Durability) ->
         write(site, &site.log(), "")?;
     }
     let mut start = site.command(&programs.pg_ctl());
-    start.args(["start", "-s", "-w", "-t", "60", "-D"]).arg(site.data()).arg("-l").arg(site.log());
+    // pg_ctl puts these two paths between double quotes into a command for /bin/sh. A quote, a `$` or a `\` in them would
+    // be the shell's to read, so both are told from inside the folder, where they have no such characters.
+    start.current_dir(site.data()).args(["start", "-s", "-w", "-t", "60", "-D", ".", "-l", "../log"]);
     run(site, start, "pg_ctl start").map_err(|e| match last_words(&site.log()) {
         Some(words) => site.error(format!("the server did not start: {words}; its log is {}", site.log().display())),
         None => e,
@@ -124,8 +126,9 @@ pub(super) fn watch(site: &Site, pid: u32) -> Result<Child, StoreError> {
 }
 
 fn settings(socket: &Path, durability: Durability) -> String {
-    // Inside the quotes a list may follow, so the path has quotes of its own; a quote is doubled.
-    let path = socket.display().to_string().replace('\'', "''");
+    // Inside the quotes a list may follow, so the path has quotes of its own. What either kind of quotes would read as
+    // something else is doubled: `"` in the list, then `\` and `'` in the file.
+    let path = socket.display().to_string().replace('"', "\"\"").replace('\\', r"\\").replace('\'', "''");
     let mut text = format!(
         "# Written at every start; put changes into postgresql.auto.conf (ALTER SYSTEM).\n\
          listen_addresses = ''\n\
@@ -206,6 +209,8 @@ mod tests {
     fn socket_paths_with_quotes_and_commas_stay_one_path() {
         let text = settings(Path::new("/a,b/it's"), Durability::Full);
         assert!(text.contains(r#"unix_socket_directories = '"/a,b/it''s"'"#), "{text}");
+        let text = settings(Path::new(r#"/a"b\c$d"#), Durability::Full);
+        assert!(text.contains(r#"unix_socket_directories = '"/a""b\\c$d"'"#), "{text}");
         assert!(text.contains("fsync = on"));
         assert!(settings(Path::new("/x"), Durability::None).contains("fsync = off"));
     }

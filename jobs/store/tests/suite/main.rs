@@ -50,6 +50,7 @@ fn store_suite() {
         store.close().await;
     });
     server::the_last_user_stops_the_server();
+    server::a_home_with_the_shells_own_characters_in_its_name_works();
     server::restarting_the_server_keeps_what_was_committed(&home, &runtime);
     drop(runtime);
     let socket = home.cluster().socket();

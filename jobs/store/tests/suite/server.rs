@@ -52,3 +52,21 @@ pub fn restarting_the_server_keeps_what_was_committed(home: &TestHome, runtime: 
         store.close().await;
     });
 }
+
+/// A home may have any name that the file system allows: nothing of it is for a shell or a configuration file to read.
+pub fn a_home_with_the_shells_own_characters_in_its_name_works() {
+    let dir = tempfile::Builder::new().prefix("traider-").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    let own = settings::Home::locate(Some(&dir.path().join(r#"a "b" $HOME `c` \d 'e'"#)));
+    let cluster = Cluster::ensure(&own).unwrap();
+    assert!(cluster.started_by_us && cluster.path().starts_with(own.root()), "{}", cluster.path().display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = store::Store::connect_cluster(&cluster).await.unwrap();
+        let one: i32 = sqlx::query_scalar("SELECT 1").fetch_one(&store.pool).await.unwrap();
+        assert_eq!(one, 1);
+        store.close().await;
+    });
+    cluster.leave().unwrap();
+    assert!(Cluster::attach(&own).unwrap().is_none());
+}
