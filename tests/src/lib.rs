@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 /// The workspace's root folder.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests package stands in the workspace").to_path_buf()
+    recorded::checkout()
 }
 
 /// Folder of the built programs: that of the running test.

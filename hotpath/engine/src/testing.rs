@@ -11,7 +11,6 @@ use domain::{
 };
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
 
 pub(crate) const ID: InstrumentId = InstrumentId(0);
 
@@ -229,6 +228,6 @@ fn message_event(message: &serde_json::Value, rules: &Instrument) -> Event {
 
 /// The strategy files that are shipped.
 pub(crate) fn shipped(name: &str) -> StrategyRule {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config/strategies").join(name);
+    let path = recorded::checkout().join("config/strategies").join(name);
     toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }

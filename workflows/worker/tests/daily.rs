@@ -5,7 +5,6 @@
 use serde_json::{Map, Value, json};
 use spec::RunPlan;
 use std::collections::BTreeSet;
-use std::path::Path;
 use store::control::{self, Trigger};
 use store::testing::TestHome;
 use store::view::{self, RunDetail};
@@ -110,13 +109,9 @@ fn versions(run: &RunDetail) -> BTreeSet<(&str, &str, &str)> {
     run.outputs.iter().map(|o| (o.step.as_str(), o.version.asset.as_str(), o.version.sha256.as_str())).collect()
 }
 
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
 /// The built-in limits and fees without a strategy: the day is about data here, not about orders.
 fn config() -> Value {
-    let text = std::fs::read_to_string(root().join("config/default.toml")).unwrap();
+    let text = std::fs::read_to_string(recorded::checkout().join("config/default.toml")).unwrap();
     let table: toml::Table = text.parse().unwrap();
     serde_json::to_value(&table["engine"]).unwrap()
 }
