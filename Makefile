@@ -26,8 +26,8 @@ test: setup ## Run every test
 check: ## Format, lints, unit tests of the light crates, tidy; under a minute when warm
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo test --locked --lib --bins
-	cargo test --locked -p tests --test tidy
+	cargo test --locked --workspace --lib --bins
+	cargo test --locked --workspace --test tidy
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
 bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
@@ -36,7 +36,7 @@ bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 soak: setup ## The long campaigns in full: kills, seeds
 	@sh ops/setup.sh python "$(CACHE)"
 	cargo build --locked --workspace --bins --tests
-	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked -p tests --test e2e -- --nocapture
+	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace --test e2e -- --nocapture
 
 build: ## Build the light programs (release)
 	cargo build --release --locked $(PAGE) -p worker
