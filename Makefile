@@ -28,7 +28,7 @@ check: ## Format, lints, unit tests of the light crates, tidy; under a minute wh
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked --workspace --lib --bins
 	cargo test --locked --workspace --test tidy
-	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
 bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 	cargo bench --locked --profile release-hot -p tests --bench hotpath
