@@ -3,7 +3,7 @@
 
 use crate::clock::{Clock, ClockKind};
 use crate::gateway::Gateway;
-use crate::halt::{Halt, HaltFile};
+use crate::halt::HaltFile;
 use crate::journal::{Sealed, WriteError, Writer};
 use crate::narrator::Narrator;
 use crate::recover::mark;
@@ -11,6 +11,7 @@ use crate::telemetry::Telemetry;
 use domain::event::{Channel, Link, Note, OperatorCommand, Session, note};
 use domain::{Event, Instrument, InstrumentId, Venue};
 use engine::{AuditRecord, Effect, Engine, View};
+use settings::Halt;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -164,7 +165,7 @@ impl Core {
     }
 
     fn halt_lost(&self, source: std::io::Error) -> WriteError {
-        WriteError::Halt { path: self.halts.path().to_owned(), source }
+        WriteError::Halt { path: self.halts.path(), source }
     }
 
     fn hand_out(&mut self) -> Result<(), WriteError> {

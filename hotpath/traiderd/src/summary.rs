@@ -1,6 +1,5 @@
 //! What a run came to, as one JSON object.
 
-use crate::halt::Halt;
 use crate::journal::Sealed;
 use crate::telemetry::{Latencies, Telemetry, get};
 use domain::Decimal;
@@ -8,6 +7,7 @@ use engine::View;
 use engine::engine::view::Pnl;
 use engine::stats::{BookStats, OrderStats};
 use serde::Serialize;
+use settings::Halt;
 use std::collections::BTreeMap;
 
 /// What a run came to.

@@ -4,15 +4,13 @@
 use crate::cli::Context;
 use crate::fail::{Fail, code};
 use crate::up;
+use domain::event::note;
 use serde_json::{Value, json};
-use settings::Home;
-use settings::home::write_durably;
+use settings::{Halt, Home};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Longest reason a daemon keeps, bytes.
-const REASON_MAX: usize = 96;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the daemon gave no answer.
@@ -56,9 +54,8 @@ pub fn ask(home: &Home, request: &Value) -> Result<Value, NoAnswer> {
 }
 
 /// The halt that the home keeps, if there is one.
-pub fn kept_halt(home: &Home) -> Option<Value> {
-    let bytes = std::fs::read(home.root().join("halt.json")).ok()?;
-    Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| json!({"reason": "halt.json cannot be understood"})))
+pub fn kept_halt(home: &Home) -> Result<Option<Halt>, Fail> {
+    Halt::read(home).map_err(Fail::doing(format!("cannot read `{}`", Halt::path(home).display())))
 }
 
 /// `traider halt`, `traider resume`: an operator's command with its reason.
@@ -90,28 +87,21 @@ pub fn command(ctx: &Context<'_>, name: &str, reason: &str) -> Result<u8, Fail> 
 
 /// No daemon runs: the next one shall know.
 fn in_the_file(ctx: &Context<'_>, name: &str, reason: &str) -> Result<Value, Fail> {
-    let path = ctx.home.root().join("halt.json");
-    let fail = || Fail::doing(format!("cannot change `{}`", path.display()));
-    let kept = kept_halt(&ctx.home);
+    let fail = || Fail::doing(format!("cannot change `{}`", Halt::path(&ctx.home).display()));
+    let kept = kept_halt(&ctx.home)?;
     if name == "halt" {
         ctx.home.prepare()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        let halt = json!({"reason": cut(reason), "run": "", "ts_ns": u64::try_from(now).unwrap_or(u64::MAX)});
+        let halt = Halt { reason: note(reason), run: String::new(), ts_ns: u64::try_from(now).unwrap_or(u64::MAX) };
         if kept.is_none() {
-            write_durably(&path, halt.to_string().as_bytes()).map_err(fail())?;
+            halt.write(&ctx.home).map_err(fail())?;
         }
         return Ok(json!({"halted": true, "note": "no daemon runs; the next one begins halted"}));
     }
     let Some(halt) = kept else {
         return Err(Fail::new(code::CONFLICT, "nothing is halted here, and no daemon runs; `traider up` starts one"));
     };
-    std::fs::remove_file(&path).map_err(fail())?;
-    let note = format!("lifted: {}; no daemon runs, the next one may trade", crate::out::text(&halt["reason"]));
+    Halt::lift(&ctx.home).map_err(fail())?;
+    let note = format!("lifted: {}; no daemon runs, the next one may trade", halt.reason);
     Ok(json!({"halted": false, "lifted": halt, "note": note}))
-}
-
-/// What a daemon keeps of a reason.
-fn cut(reason: &str) -> &str {
-    let end = (0..=REASON_MAX.min(reason.len())).rev().find(|n| reason.is_char_boundary(*n)).unwrap_or(0);
-    &reason[..end]
 }

@@ -31,11 +31,8 @@ pub fn demo(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
     }
     let _lock = lock(&ctx.home)?;
     let stop = Stop::listen()?;
-    if let Some(halt) = daemon::kept_halt(&ctx.home) {
-        ctx.out.note(&format!(
-            "halted: {}; no entries until `traider resume --reason ...`",
-            crate::out::text(&halt["reason"])
-        ));
+    if let Some(halt) = daemon::kept_halt(&ctx.home)? {
+        ctx.out.note(&format!("{halt}; `traider resume --reason ...` lifts it"));
     }
     let mut market = Market::start(ctx, &plan, &stop)?;
     if args.headless { headless(ctx, &mut market, &stop) } else { watched(ctx, &plan, market, &stop) }

@@ -20,7 +20,9 @@ pub fn status(ctx: &Context<'_>) -> Result<u8, Fail> {
         }
         Err(NoAnswer::Down) => (None, None),
     };
-    let daemon_status = daemon::ask(&ctx.home, &json!({"get": "status"})).ok();
+    // One that did not answer once is not waited for again.
+    let status = || daemon::ask(&ctx.home, &json!({"get": "status"})).ok();
+    let daemon_status = view.as_ref().and_then(|_| status());
     let safety = view.as_ref().map_or(Value::Null, |v| v["safety"].clone());
     let (word, exit) = match &view {
         None if silence.is_some() => ("unknown", code::UNREACHABLE),
@@ -34,7 +36,7 @@ pub fn status(ctx: &Context<'_>) -> Result<u8, Fail> {
         "state": word,
         "why": silence,
         "safety": safety,
-        "halt": daemon::kept_halt(&ctx.home),
+        "halt": daemon::kept_halt(&ctx.home)?,
         "daemon": daemon_status,
         "up": up,
         "pnl": view["pnl"],
