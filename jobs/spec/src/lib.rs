@@ -7,4 +7,4 @@ pub mod plan;
 
 pub use facts::Facts;
 pub use jobs::JobSpec;
-pub use plan::{Queue, Retry, RunPlan, StepPlan, When};
+pub use plan::{Concurrency, Queue, Retry, RunPlan, StepPlan, When};

@@ -124,6 +124,44 @@ pub struct StepPlan {
     pub timeout_s: u64,
     /// Time to stop by itself after a cancel or a timeout before it is dropped, seconds.
     pub grace_s: u64,
+    /// Fan-in quorum: this many of its needs done are enough for `When::Success`; all must have ended. Without one, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ok: Option<u32>,
+    /// A limit it shares with every other step of any run that names the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// When it is late if it has not ended, seconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_s: Option<i64>,
+}
+
+impl StepPlan {
+    /// A step that needs nothing and has the common limits.
+    pub fn of(name: &str, job: &str, queue: Queue, params: Value) -> StepPlan {
+        StepPlan {
+            name: name.to_owned(),
+            job: job.to_owned(),
+            queue,
+            needs: Vec::new(),
+            when: When::Success,
+            params,
+            retry: Retry::default(),
+            timeout_s: 3600,
+            grace_s: 20,
+            min_ok: None,
+            concurrency: None,
+            deadline_s: None,
+        }
+    }
+}
+
+/// At most `max` steps with this key run at a time, whatever workflow they belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// What is shared, such as `exchange:binance`.
+    pub key: String,
+    /// How many may use it at once; at least 1.
+    pub max: u32,
 }
 
 /// One run of one workflow version for one partition.
@@ -141,6 +179,9 @@ pub struct RunPlan {
     pub params: Value,
     /// Its steps; needs come before those that need them.
     pub steps: Vec<StepPlan>,
+    /// Channels that hear of a failure; empty means all that are set up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alert: Vec<String>,
 }
 
 #[cfg(test)]

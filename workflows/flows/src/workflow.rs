@@ -110,6 +110,7 @@ impl Workflow {
             partition: partition.to_owned(),
             params: Value::Object(all),
             steps,
+            alert: Vec::new(),
         })
     }
 
@@ -162,6 +163,9 @@ impl Workflow {
             retry: retry(&[step.retry.as_ref(), defaults.retry.as_ref()], kind.attempts_max),
             timeout_s: seconds(step.timeout, defaults.timeout, TIMEOUT),
             grace_s: seconds(step.grace, defaults.grace, GRACE),
+            min_ok: None,
+            concurrency: None,
+            deadline_s: None,
         })
     }
 }

@@ -5,8 +5,7 @@
 use apalis::prelude::{BackendExt, BoxDynError, Data, TaskBuilder, WorkerBuilder, WorkerBuilderExt, WorkerContext};
 use apalis_postgres::{Config, PostgresStorage, queries};
 use serde_json::json;
-use spec::plan::{RunPlan, StepPlan};
-use spec::{Queue, Retry, When};
+use spec::{Queue, RunPlan, StepPlan};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,17 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Single-step runs, enqueued before the clock starts.
 async fn ours(store: &Store, home: &TestHome, count: u64) -> Result<Duration, Box<dyn Error>> {
     for n in 0..count {
-        let step = StepPlan {
-            name: "noop".to_owned(),
-            job: "noop".to_owned(),
-            queue: Queue::Io,
-            needs: Vec::new(),
-            when: When::Success,
-            params: json!({}),
-            retry: Retry::default(),
-            timeout_s: 60,
-            grace_s: 1,
-        };
+        let step = StepPlan::of("noop", "noop", Queue::Io, json!({}));
         let plan = RunPlan {
             workflow: "drain".to_owned(),
             sha256: "drain".to_owned(),
@@ -57,6 +46,7 @@ async fn ours(store: &Store, home: &TestHome, count: u64) -> Result<Duration, Bo
             partition: format!("{n}"),
             params: json!({}),
             steps: vec![step],
+            alert: Vec::new(),
         };
         control::start_run(store, &plan, Trigger::Manual).await?;
     }

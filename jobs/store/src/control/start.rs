@@ -5,7 +5,7 @@ use super::settle::{self, Counted};
 use crate::{Store, StoreError};
 use serde_json::{Value, json};
 use spec::jobs;
-use spec::{Retry, RunPlan, StepPlan, When};
+use spec::{Retry, RunPlan, StepPlan};
 use sqlx::PgConnection;
 
 /// What started a run.
@@ -94,15 +94,8 @@ pub async fn enqueue_job(store: &Store, kind: &str, input: &Value) -> Result<Sta
     let kind = jobs::kind(kind).map_err(refused)?;
     let partition = kind.check(input).map_err(refused)?;
     let step = StepPlan {
-        name: kind.name.to_owned(),
-        job: kind.name.to_owned(),
-        queue: kind.queue,
-        needs: Vec::new(),
-        when: When::Success,
-        params: input.clone(),
         retry: Retry { max: kind.attempts_max, ..Retry::default() },
-        timeout_s: 3600,
-        grace_s: 20,
+        ..StepPlan::of(kind.name, kind.name, kind.queue, input.clone())
     };
     let plan = RunPlan {
         workflow: format!("job:{}", kind.name),
@@ -111,6 +104,7 @@ pub async fn enqueue_job(store: &Store, kind: &str, input: &Value) -> Result<Sta
         partition,
         params: input.clone(),
         steps: vec![step],
+        alert: Vec::new(),
     };
     start_run(store, &plan, Trigger::Manual).await
 }

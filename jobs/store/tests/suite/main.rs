@@ -10,7 +10,7 @@ mod server;
 use async_trait::async_trait;
 use serde_json::json;
 use spec::plan::Backoff;
-use spec::{Queue, Retry, RunPlan, StepPlan, When};
+use spec::{Queue, Retry, RunPlan, StepPlan};
 use sqlx::PgConnection;
 use std::time::Duration;
 use store::control::{self, Claimed, Trigger, WorkerId};
@@ -111,15 +111,11 @@ impl Case {
 
 fn step(name: &str, needs: &[&str]) -> StepPlan {
     StepPlan {
-        name: name.to_owned(),
-        job: "test-job".to_owned(),
-        queue: Queue::Io,
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
-        when: When::Success,
-        params: json!({}),
         retry: Retry { max: 2, backoff: Backoff::Fixed, base_ms: 0, cap_ms: 0, jitter: false },
         timeout_s: 60,
         grace_s: 1,
+        ..StepPlan::of(name, "test-job", Queue::Io, json!({}))
     }
 }
 
@@ -131,6 +127,7 @@ fn plan(workflow: &str, steps: Vec<StepPlan>) -> RunPlan {
         partition: "2026-11-20".to_owned(),
         params: json!({}),
         steps,
+        alert: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ mod handlers;
 use handlers::Row;
 use settings::Home;
 use spec::plan::Backoff;
-use spec::{Queue, Retry, RunPlan, StepPlan, When};
+use spec::{Queue, Retry, RunPlan, StepPlan};
 use std::time::{Duration, Instant};
 use store::control::{self, Trigger};
 use store::testing::TestHome;
@@ -88,6 +88,7 @@ impl Bench {
             partition: "2026-11-20".to_owned(),
             params: serde_json::json!({}),
             steps,
+            alert: Vec::new(),
         };
         control::start_run(&self.store, &plan, Trigger::Manual).await.unwrap().run
     }
@@ -120,15 +121,11 @@ impl Bench {
 
 fn step(name: &str, job: &str, needs: &[&str]) -> StepPlan {
     StepPlan {
-        name: name.to_owned(),
-        job: job.to_owned(),
-        queue: Queue::Io,
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
-        when: When::Success,
-        params: serde_json::json!({}),
         retry: Retry { max: 3, backoff: Backoff::Fixed, base_ms: 0, cap_ms: 0, jitter: false },
         timeout_s: 60,
         grace_s: 1,
+        ..StepPlan::of(name, job, Queue::Io, serde_json::json!({}))
     }
 }
 
