@@ -6,6 +6,7 @@
 //!
 //! **Absent on purpose:** a cache (the database is asked), and any state outside the database.
 
+mod alert;
 pub mod assets;
 pub mod context;
 pub mod control;

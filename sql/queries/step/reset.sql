@@ -1,8 +1,18 @@
--- Steps of a run that shall run again: those that did not get done, or all.
+-- Steps of a run that shall run again: those that did not get done, all, or one and everything that needs it.
+WITH RECURSIVE down (name) AS (
+    SELECT $3::text
+    UNION
+    SELECT d.step FROM traider.step_dep AS d JOIN down ON down.name = d.needs WHERE d.run = $1
+)
 UPDATE traider.step
 SET state = 'waiting',
     attempt = attempt + 1,
     attempts_max = attempt + (retry ->> 'max')::integer,
     error_kind = NULL, error = NULL, summary = NULL, ended_at = NULL, started_at = NULL, lease_until = NULL
-WHERE run = $1 AND (NOT $2 OR state <> 'done')
+WHERE run = $1
+  AND CASE $2
+        WHEN 'failed' THEN state <> 'done'
+        WHEN 'from' THEN name IN (SELECT name FROM down)
+        ELSE true
+      END
 RETURNING name

@@ -1,4 +1,5 @@
--- Ready steps whose task is gone, ended without having run them, or sits with a worker that may be dead.
+-- Ready steps whose task is gone, ended without having run them, or sits with a worker that may be dead. Steps of a paused
+-- queue and steps that wait for a shared limit still used up are where they belong.
 SELECT
     s.run, s.name, s.task_id, j.lock_by AS held_by,
     (
@@ -12,4 +13,11 @@ LEFT JOIN apalis.workers AS w ON w.id = j.lock_by
 WHERE s.state = 'ready'
   AND s.run_at < now() - make_interval(secs => $1)
   AND (j.status IS NULL OR j.status <> 'Pending')
+  AND NOT EXISTS (SELECT FROM traider.queue_pause AS q WHERE q.queue = s.queue)
+  AND (
+      NOT s.held
+      OR s.concurrency_max > (
+          SELECT count(*) FROM traider.step AS r WHERE r.concurrency_key = s.concurrency_key AND r.state = 'running'
+      )
+  )
 LIMIT 200

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use settings::Home;
 use std::process::Command;
 use std::time::Duration;
-use store::control::Trigger;
+use store::control::{Retried, Trigger};
 use store::embedded::Cluster;
 use store::view::RunFilter;
 use store::{Store, StoreError, view};
@@ -117,7 +117,7 @@ pub fn run(ctx: &Context<'_>, verb: &RunVerb) -> Result<u8, Fail> {
         RunVerb::Logs { run, step } => logs(ctx, db, run, step.as_deref()),
         RunVerb::Retry { run } => {
             let run = db.ask(view::find_run(&db.store, run))?;
-            let steps = db.ask(store::control::retry(&db.store, &run, true))?;
+            let steps = db.ask(store::control::retry(&db.store, &run, Retried::Failed))?;
             ctx.out.value(&json!({"run_id": run, "steps": steps}), |_| say!("{steps} steps of {run} run again"));
             Ok(0)
         }

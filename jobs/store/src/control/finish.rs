@@ -1,8 +1,10 @@
 //! Ending an attempt: done with everything it wrote, failed, or handed back.
 
+use super::changes::{Changes, End};
 use super::lease::Claimed;
-use super::{event, lock_run, settle};
-use crate::{AssetVersion, StepError, StepOutcome, Store, StoreError, assets, queue};
+use crate::queue::{self, Ready};
+use crate::{AssetVersion, StepError, StepOutcome, Store, StoreError, assets};
+use serde_json::Value;
 use spec::Retry;
 use sqlx::PgConnection;
 
@@ -15,6 +17,18 @@ pub enum Failed {
     Over,
 }
 
+fn done(claimed: &Claimed, summary: Value) -> End {
+    End {
+        run: claimed.run.clone(),
+        step: claimed.step.clone(),
+        fence: Some(claimed.epoch),
+        state: "done",
+        attempt: "done",
+        error: None,
+        summary,
+    }
+}
+
 /// Marks the step done and commits everything that belongs to that in one transaction: its own writes, its effect, its
 /// assets and lineage, its children, and the end of the run.
 ///
@@ -23,24 +37,49 @@ pub enum Failed {
 pub async fn complete(store: &Store, claimed: &Claimed, outcome: StepOutcome) -> Result<(), StoreError> {
     let StepOutcome { inputs, outputs, summary, writes } = outcome;
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("complete a step"))?;
-    let run = lock_run(&mut tx, &claimed.run).await?;
-    let fresh: Option<bool> = sqlx::query_scalar(include_str!("../../../../sql/queries/step/done.sql"))
-        .bind(&claimed.run)
-        .bind(&claimed.step)
-        .bind(claimed.epoch)
-        .bind(&summary)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(StoreError::sql("mark a step done"))?;
-    // Not fresh: the same attempt has had its effect before, only the state was set back by hand.
-    if fresh.ok_or_else(|| stale(claimed))? {
+    let mut changes = Changes::lock(&mut tx, std::slice::from_ref(&claimed.run)).await?;
+    changes.run(&claimed.run)?;
+    if changes.end(&mut tx, vec![done(claimed, summary.clone())]).await?.is_empty() {
+        return Err(stale(claimed));
+    }
+    if has_effect(&mut tx, claimed, &summary).await? {
         for write in writes {
             write.apply(&mut tx).await?;
         }
         write_assets(&mut tx, claimed, &inputs, &outputs).await?;
     }
-    settle::after(&mut tx, &claimed.run, &claimed.step, true, run.cancel_requested).await?;
+    changes.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::sql("complete a step"))
+}
+
+/// Marks steps done that have nothing to write but a summary, all in one transaction. Says of each, in order, whether it
+/// still was its holder's; of the others nothing is written.
+///
+/// # Errors
+/// When the database cannot be reached: then none is done.
+pub async fn complete_many(store: &Store, steps: &[(Claimed, Value)]) -> Result<Vec<bool>, StoreError> {
+    let mut tx = store.pool.begin().await.map_err(StoreError::sql("complete steps"))?;
+    let runs: Vec<String> = steps.iter().map(|(claimed, _)| claimed.run.clone()).collect();
+    let mut changes = Changes::lock(&mut tx, &runs).await?;
+    let ends = steps.iter().map(|(claimed, summary)| done(claimed, summary.clone())).collect();
+    let ended = changes.end(&mut tx, ends).await?;
+    changes.write(&mut tx).await?;
+    tx.commit().await.map_err(StoreError::sql("complete steps"))?;
+    Ok(steps.iter().map(|(claimed, _)| ended.contains(&(claimed.run.clone(), claimed.step.clone()))).collect())
+}
+
+/// False when the same attempt has had its effect before and only the step's state was set back by hand.
+async fn has_effect(tx: &mut PgConnection, claimed: &Claimed, summary: &Value) -> Result<bool, StoreError> {
+    let written = sqlx::query(include_str!("../../../../sql/queries/step/effect.sql"))
+        .bind(&claimed.run)
+        .bind(&claimed.step)
+        .bind(claimed.attempt)
+        .bind(claimed.epoch)
+        .bind(summary)
+        .execute(tx)
+        .await
+        .map_err(StoreError::sql("note an effect"))?;
+    Ok(written.rows_affected() == 1)
 }
 
 async fn write_assets(
@@ -64,13 +103,14 @@ async fn write_assets(
 /// [`StoreError::Stale`] when the lease was lost: somebody else decides about this step now.
 pub async fn fail(store: &Store, claimed: &Claimed, error: &StepError) -> Result<Failed, StoreError> {
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("fail a step"))?;
-    let run = lock_run(&mut tx, &claimed.run).await?;
+    let mut changes = Changes::lock(&mut tx, std::slice::from_ref(&claimed.run)).await?;
+    let cancelled = changes.run(&claimed.run)?.cancel_requested;
     let budget = fence(&mut tx, claimed).await?;
-    let text = error.to_string();
-    let state = if matches!(error, StepError::Cancelled) { "cancelled" } else { "failed" };
-    end_attempt(&mut tx, claimed, state, (error.kind(), &text)).await?;
+    let held = Held { run: &claimed.run, step: &claimed.step, epoch: claimed.epoch };
+    let attempt = if matches!(error, StepError::Cancelled) { "cancelled" } else { "failed" };
+    let told = (error.kind().to_owned(), error.to_string());
     let wait = match error {
-        _ if run.cancel_requested || budget.spent() => None,
+        _ if cancelled || budget.spent() => None,
         StepError::Transient(_) => Some(budget.wait_ms()),
         StepError::RateLimited { retry_after } => {
             // Never sooner than asked, and spread so that all who were refused do not return together.
@@ -78,20 +118,19 @@ pub async fn fail(store: &Store, claimed: &Claimed, error: &StepError) -> Result
         }
         StepError::Permanent(_) | StepError::Cancelled => None,
     };
-    let result = match wait {
-        Some(wait) => Failed::RetryAt(try_again(&mut tx, claimed, (error.kind(), &text), 0, wait).await?),
-        None => {
-            let state = match error {
-                _ if run.cancel_requested => "cancelled",
-                StepError::Cancelled => "cancelled",
-                StepError::Permanent(_) => "failed",
-                StepError::Transient(_) | StepError::RateLimited { .. } => "dead",
-            };
-            settle::end_step(&mut tx, &claimed.run, &claimed.step, state, Some((error.kind(), &text))).await?;
-            settle::after(&mut tx, &claimed.run, &claimed.step, false, run.cancel_requested).await?;
-            Failed::Over
-        }
+    let result = if let Some(wait) = wait {
+        Failed::RetryAt(held.try_again(&mut tx, &mut changes, budget, attempt, &told, 0, wait).await?)
+    } else {
+        let state = match error {
+            _ if cancelled => "cancelled",
+            StepError::Cancelled => "cancelled",
+            StepError::Permanent(_) => "failed",
+            StepError::Transient(_) | StepError::RateLimited { .. } => "dead",
+        };
+        held.over(&mut tx, &mut changes, state, attempt, Some(told)).await?;
+        Failed::Over
     };
+    changes.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::sql("fail a step"))?;
     Ok(result)
 }
@@ -102,15 +141,17 @@ pub async fn fail(store: &Store, claimed: &Claimed, error: &StepError) -> Result
 /// [`StoreError::Stale`] when the lease was lost.
 pub async fn hand_back(store: &Store, claimed: &Claimed, why: &str) -> Result<(), StoreError> {
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("hand back a step"))?;
-    let run = lock_run(&mut tx, &claimed.run).await?;
-    fence(&mut tx, claimed).await?;
-    end_attempt(&mut tx, claimed, "cancelled", ("handed_back", why)).await?;
-    if run.cancel_requested {
-        settle::end_step(&mut tx, &claimed.run, &claimed.step, "cancelled", None).await?;
-        settle::after(&mut tx, &claimed.run, &claimed.step, false, true).await?;
+    let mut changes = Changes::lock(&mut tx, std::slice::from_ref(&claimed.run)).await?;
+    let cancelled = changes.run(&claimed.run)?.cancel_requested;
+    let budget = fence(&mut tx, claimed).await?;
+    let held = Held { run: &claimed.run, step: &claimed.step, epoch: claimed.epoch };
+    if cancelled {
+        held.over(&mut tx, &mut changes, "cancelled", "cancelled", None).await?;
     } else {
-        try_again(&mut tx, claimed, ("handed_back", why), 1, (0, 0)).await?;
+        let told = ("handed_back".to_owned(), why.to_owned());
+        held.try_again(&mut tx, &mut changes, budget, "cancelled", &told, 1, (0, 0)).await?;
     }
+    changes.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::sql("hand back a step"))
 }
 
@@ -121,6 +162,7 @@ pub(super) struct Budget {
     attempts_max: i32,
     #[sqlx(json)]
     retry: Retry,
+    shared: Option<String>,
 }
 
 impl Budget {
@@ -136,7 +178,7 @@ impl Budget {
     }
 }
 
-pub(super) async fn fence(tx: &mut PgConnection, claimed: &Claimed) -> Result<Budget, StoreError> {
+async fn fence(tx: &mut PgConnection, claimed: &Claimed) -> Result<Budget, StoreError> {
     sqlx::query_as(include_str!("../../../../sql/queries/step/fence.sql"))
         .bind(&claimed.run)
         .bind(&claimed.step)
@@ -151,72 +193,70 @@ fn stale(claimed: &Claimed) -> StoreError {
     StoreError::Stale { run: claimed.run.clone(), step: claimed.step.clone(), epoch: claimed.epoch }
 }
 
-/// Makes the step ready for its next attempt; returns when, in whole seconds since 1970 UTC.
-async fn try_again(
-    tx: &mut PgConnection,
-    claimed: &Claimed,
-    error: (&str, &str),
-    extra_attempts: i32,
-    (fixed_ms, random_ms): (u64, u64),
-) -> Result<i64, StoreError> {
-    let (run, step) = (&claimed.run, &claimed.step);
-    next_attempt(tx, run, step, claimed.epoch, error, extra_attempts, (fixed_ms, random_ms)).await
+/// A running step whose fence was checked in this transaction.
+pub(super) struct Held<'a> {
+    pub(super) run: &'a str,
+    pub(super) step: &'a str,
+    pub(super) epoch: i64,
 }
 
-/// [`try_again`] for a step that is known by its key only.
-pub(super) async fn next_attempt(
-    tx: &mut PgConnection,
-    run: &str,
-    step: &str,
-    epoch: i64,
-    (kind, text): (&str, &str),
-    extra_attempts: i32,
-    (fixed_ms, random_ms): (u64, u64),
-) -> Result<i64, StoreError> {
-    let at: i64 = sqlx::query_scalar(include_str!("../../../../sql/queries/step/retry_at.sql"))
-        .bind(run)
-        .bind(step)
-        .bind(epoch)
-        .bind(kind)
-        .bind(text)
-        .bind(extra_attempts)
-        .bind(fixed_ms as f64)
-        .bind(random_ms as f64)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(StoreError::sql("plan the next attempt"))?;
-    queue::make_ready(tx, run, step, Some(at)).await?;
-    event(tx, run, step, "step_retry", &format!("{kind}: {text}")).await?;
-    Ok(at)
-}
+impl Held<'_> {
+    /// The step is over.
+    pub(super) async fn over(
+        &self,
+        tx: &mut PgConnection,
+        changes: &mut Changes,
+        state: &'static str,
+        attempt: &'static str,
+        error: Option<(String, String)>,
+    ) -> Result<(), StoreError> {
+        let (run, step) = (self.run.to_owned(), self.step.to_owned());
+        let end = End { run, step, fence: Some(self.epoch), state, attempt, error, summary: Value::Null };
+        changes.end(tx, vec![end]).await.map(drop)
+    }
 
-async fn end_attempt(
-    tx: &mut PgConnection,
-    claimed: &Claimed,
-    state: &str,
-    error: (&str, &str),
-) -> Result<(), StoreError> {
-    end_attempt_of(tx, &claimed.run, &claimed.step, claimed.epoch, state, error).await
-}
-
-/// [`end_attempt`] for a claim that is known by its key only.
-pub(super) async fn end_attempt_of(
-    tx: &mut PgConnection,
-    run: &str,
-    step: &str,
-    epoch: i64,
-    state: &str,
-    (kind, text): (&str, &str),
-) -> Result<(), StoreError> {
-    sqlx::query(include_str!("../../../../sql/queries/step/end_attempt.sql"))
-        .bind(run)
-        .bind(step)
-        .bind(epoch)
-        .bind(state)
-        .bind(kind)
-        .bind(text)
-        .execute(tx)
-        .await
-        .map_err(StoreError::sql("end an attempt"))?;
-    Ok(())
+    /// The attempt is over and the step is made ready for the next; returns when, in whole seconds since 1970 UTC.
+    ///
+    /// * `attempt` - what the attempt was.
+    /// * `extra` - attempts granted on top.
+    /// * `wait` - fixed and random part, milliseconds.
+    #[expect(clippy::too_many_arguments, reason = "one call says everything about the end of an attempt")]
+    pub(super) async fn try_again(
+        &self,
+        tx: &mut PgConnection,
+        changes: &mut Changes,
+        budget: Budget,
+        attempt: &str,
+        (kind, text): &(String, String),
+        extra: i32,
+        (fixed_ms, random_ms): (u64, u64),
+    ) -> Result<i64, StoreError> {
+        sqlx::query(include_str!("../../../../sql/queries/step/end_attempt.sql"))
+            .bind(self.run)
+            .bind(self.step)
+            .bind(self.epoch)
+            .bind(attempt)
+            .bind(kind)
+            .bind(text)
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::sql("end an attempt"))?;
+        let at: i64 = sqlx::query_scalar(include_str!("../../../../sql/queries/step/retry_at.sql"))
+            .bind(self.run)
+            .bind(self.step)
+            .bind(self.epoch)
+            .bind(kind)
+            .bind(text)
+            .bind(extra)
+            .bind(fixed_ms as f64)
+            .bind(random_ms as f64)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::sql("plan the next attempt"))?;
+        queue::make_ready(tx, vec![Ready { run: self.run.to_owned(), step: self.step.to_owned(), at: Some(at) }])
+            .await?;
+        changes.event(self.run, self.step, "step_retry", format!("{kind}: {text}"));
+        changes.free(budget.shared);
+        Ok(at)
+    }
 }

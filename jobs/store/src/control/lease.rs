@@ -83,29 +83,63 @@ pub async fn claim(
     worker: &WorkerId,
     lease: Duration,
 ) -> Result<Option<Claimed>, StoreError> {
-    let mut tx = store.pool.begin().await.map_err(StoreError::sql("claim a step"))?;
-    match super::lock_run(&mut tx, &pointer.run).await {
-        Ok(run) if run.active && !run.cancel_requested => {}
-        Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(error),
+    Ok(claim_many(store, &[(pointer.clone(), worker.clone())], lease).await?.pop().flatten())
+}
+
+/// [`claim`] for many at once, all workers of one process. The answers are in the order of the questions.
+///
+/// # Errors
+/// When the database cannot be reached; some may be claimed then, and are found by the sweep.
+pub async fn claim_many(
+    store: &Store,
+    asked: &[(StepPointer, WorkerId)],
+    lease: Duration,
+) -> Result<Vec<Option<Claimed>>, StoreError> {
+    let mut answers: Vec<Option<Claimed>> = vec![None; asked.len()];
+    let (alone, plain): (Vec<usize>, Vec<usize>) = (0..asked.len()).partition(|n| asked[*n].0.shared);
+    if !plain.is_empty() {
+        let pointers: Vec<(&StepPointer, &WorkerId)> = plain.iter().map(|n| (&asked[*n].0, &asked[*n].1)).collect();
+        for (n, claimed) in claim_in(&store.pool, &pointers, lease, false).await? {
+            answers[plain[n]] = Some(claimed);
+        }
     }
-    let claimed: Option<Claimed> = sqlx::query_as(include_str!("../../../../sql/queries/step/claim.sql"))
-        .bind(&pointer.run)
-        .bind(&pointer.step)
-        .bind(pointer.attempt)
-        .bind(pointer.epoch)
-        .bind(&worker.name)
+    for n in alone {
+        answers[n] = super::share::claim(store, &asked[n].0, &asked[n].1, lease).await?;
+    }
+    Ok(answers)
+}
+
+/// A claimed step and which of the pointers it is, counted from 1.
+#[derive(sqlx::FromRow)]
+struct Numbered {
+    n: i64,
+    #[sqlx(flatten)]
+    claimed: Claimed,
+}
+
+/// Claims in one statement; returns the index of each pointer that was good, and its step.
+pub(super) async fn claim_in(
+    on: impl sqlx::PgExecutor<'_>,
+    asked: &[(&StepPointer, &WorkerId)],
+    lease: Duration,
+    shared: bool,
+) -> Result<Vec<(usize, Claimed)>, StoreError> {
+    let Some((_, worker)) = asked.first() else { return Ok(Vec::new()) };
+    let rows: Vec<Numbered> = sqlx::query_as(include_str!("../../../../sql/queries/step/claim.sql"))
+        .bind(asked.iter().map(|(p, _)| p.run.as_str()).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(p, _)| p.step.as_str()).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(p, _)| p.attempt).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(p, _)| p.epoch).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(_, w)| w.name.as_str()).collect::<Vec<_>>())
         .bind(&worker.host)
         .bind(worker.pid)
         .bind(lease.as_secs_f64())
-        .fetch_optional(&mut *tx)
+        .bind(shared)
+        .fetch_all(on)
         .await
-        .map_err(StoreError::sql("claim a step"))?;
-    if claimed.is_none() {
-        return Ok(None);
-    }
-    tx.commit().await.map_err(StoreError::sql("claim a step"))?;
-    Ok(claimed)
+        .map_err(StoreError::sql("claim steps"))?;
+    let indexed = |row: Numbered| (usize::try_from(row.n - 1).unwrap_or(usize::MAX), row.claimed);
+    Ok(rows.into_iter().map(indexed).collect())
 }
 
 /// The answer to a heartbeat.

@@ -1,12 +1,13 @@
 //! Making runs.
 
-use super::event;
-use super::settle::{self, Counted};
+use super::changes::{Changes, Counted};
 use crate::{Store, StoreError};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spec::jobs;
 use spec::{Retry, RunPlan, StepPlan};
 use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What started a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl Trigger {
             Trigger::Event => "event",
         }
     }
+
+    /// Larger goes first: what a person waits for, then what is due, then what was missed long ago.
+    const fn priority(self) -> i32 {
+        match self {
+            Trigger::Manual => 150,
+            Trigger::Schedule | Trigger::Event => 100,
+            Trigger::Backfill => 50,
+        }
+    }
 }
 
 /// The answer to a start.
@@ -41,48 +51,178 @@ pub struct Started {
     pub created: bool,
 }
 
+/// What a run belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing: somebody asked for it.
+    #[default]
+    Alone,
+    /// A slot of a schedule; it gets a run of its own, whatever ran before.
+    Slot {
+        /// The schedule.
+        schedule: String,
+        /// The slot.
+        slot: DateTime<Utc>,
+    },
+    /// A backfill, which has looked at what ran before.
+    Backfill(String),
+}
+
+impl Origin {
+    fn slot(&self) -> (Option<&str>, Option<DateTime<Utc>>) {
+        match self {
+            Origin::Slot { schedule, slot } => (Some(schedule), Some(*slot)),
+            Origin::Alone | Origin::Backfill(_) => (None, None),
+        }
+    }
+    fn backfill(&self) -> Option<&str> {
+        match self {
+            Origin::Backfill(id) => Some(id),
+            Origin::Alone | Origin::Slot { .. } => None,
+        }
+    }
+}
+
 /// Starts a run of the plan. Its ready steps are in the queue when this returns, or nothing has happened.
 /// Starting twice is harmless; see [`Trigger`] for what counts as the same.
 ///
 /// # Errors
 /// When the plan is not a plan (a step needs one that is not there), or the database cannot be reached.
 pub async fn start_run(store: &Store, plan: &RunPlan, trigger: Trigger) -> Result<Started, StoreError> {
-    check(plan)?;
-    let mut tx = store.pool.begin().await.map_err(StoreError::sql("start a run"))?;
-    sqlx::query(include_str!("../../../../sql/queries/run/lock_workflow.sql"))
-        .bind(&plan.workflow)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::sql("lock a workflow"))?;
-    let newest: Option<(String, i32, bool)> =
-        sqlx::query_as(include_str!("../../../../sql/queries/run/newest_generation.sql"))
-            .bind(&plan.workflow)
-            .bind(&plan.partition)
-            .fetch_optional(&mut *tx)
+    let mut started = start_runs(store, std::slice::from_ref(plan), trigger).await?;
+    started.pop().ok_or_else(|| StoreError::Write("a start without an answer".to_owned()))
+}
+
+/// [`start_run`] for many in one transaction; the answers are in the order of the plans. Hundreds at a time: each new task
+/// is a notification.
+///
+/// # Errors
+/// See [`start_run`]; then none is started.
+pub async fn start_runs(store: &Store, plans: &[RunPlan], trigger: Trigger) -> Result<Vec<Started>, StoreError> {
+    let mut tx = store.pool.begin().await.map_err(StoreError::sql("start runs"))?;
+    let asked: Vec<(&RunPlan, Origin)> = plans.iter().map(|plan| (plan, Origin::Alone)).collect();
+    let started = start_runs_in(&mut tx, &asked, trigger).await?;
+    tx.commit().await.map_err(StoreError::sql("start runs"))?;
+    Ok(started)
+}
+
+/// The newest run of a partition.
+#[derive(sqlx::FromRow)]
+struct Newest {
+    workflow: String,
+    partition: String,
+    id: String,
+    generation: i32,
+    active: bool,
+}
+
+/// [`start_runs`] inside the caller's transaction.
+pub(crate) async fn start_runs_in(
+    tx: &mut PgConnection,
+    asked: &[(&RunPlan, Origin)],
+    trigger: Trigger,
+) -> Result<Vec<Started>, StoreError> {
+    for (plan, _) in asked {
+        check(plan)?;
+    }
+    let workflows: BTreeSet<&str> = asked.iter().map(|(plan, _)| plan.workflow.as_str()).collect();
+    for workflow in &workflows {
+        sqlx::query(include_str!("../../../../sql/queries/run/lock_workflow.sql"))
+            .bind(workflow)
+            .execute(&mut *tx)
             .await
-            .map_err(StoreError::sql("look for a run"))?;
-    let generation = match newest {
-        Some((run, _, active)) if active || trigger != Trigger::Manual => return Ok(Started { run, created: false }),
-        Some((_, generation, _)) => generation + 1,
-        None => 1,
-    };
-    let version = pin_version(&mut tx, plan).await?;
-    let run = ulid::Ulid::generate().to_string();
+            .map_err(StoreError::sql("lock a workflow"))?;
+    }
+    let mut newest = newest_of(tx, asked).await?;
+    let mut versions: BTreeMap<(&str, &str), i32> = BTreeMap::new();
+    let (mut started, mut new) = (Vec::with_capacity(asked.len()), Vec::new());
+    for (plan, origin) in asked {
+        let before = newest.get(&(plan.workflow.clone(), plan.partition.clone()));
+        let joins = |run: &Newest| match origin {
+            Origin::Slot { .. } => false,
+            Origin::Backfill(_) => run.active,
+            Origin::Alone => run.active || trigger != Trigger::Manual,
+        };
+        if let Some(run) = before.filter(|run| joins(run)) {
+            started.push(Started { run: run.id.clone(), created: false });
+            continue;
+        }
+        let key = (plan.workflow.as_str(), plan.sha256.as_str());
+        let version = match versions.get(&key) {
+            Some(version) => *version,
+            None => pin_version(tx, plan).await?,
+        };
+        versions.insert(key, version);
+        let (id, generation) = (ulid::Ulid::generate().to_string(), before.map_or(0, |run| run.generation) + 1);
+        started.push(Started { run: id.clone(), created: true });
+        new.push(NewRun { id: id.clone(), version, generation, plan, origin });
+        let (workflow, partition) = (plan.workflow.clone(), plan.partition.clone());
+        let run = Newest { workflow: workflow.clone(), partition: partition.clone(), id, generation, active: true };
+        newest.insert((workflow, partition), run);
+    }
+    if !new.is_empty() {
+        insert(tx, &new, trigger).await?;
+    }
+    Ok(started)
+}
+
+async fn newest_of(
+    tx: &mut PgConnection,
+    asked: &[(&RunPlan, Origin)],
+) -> Result<BTreeMap<(String, String), Newest>, StoreError> {
+    let rows: Vec<Newest> = sqlx::query_as(include_str!("../../../../sql/queries/run/newest_generation.sql"))
+        .bind(asked.iter().map(|(plan, _)| plan.workflow.as_str()).collect::<Vec<_>>())
+        .bind(asked.iter().map(|(plan, _)| plan.partition.as_str()).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await
+        .map_err(StoreError::sql("look for runs"))?;
+    Ok(rows.into_iter().map(|run| ((run.workflow.clone(), run.partition.clone()), run)).collect())
+}
+
+struct NewRun<'a> {
+    id: String,
+    version: i32,
+    generation: i32,
+    plan: &'a RunPlan,
+    origin: &'a Origin,
+}
+
+/// Inserts the runs with their steps and makes the first steps ready.
+async fn insert(tx: &mut PgConnection, new: &[NewRun<'_>], trigger: Trigger) -> Result<(), StoreError> {
+    let mut changes = Changes::of_new(new.iter().map(|run| run.id.clone()));
     sqlx::query(include_str!("../../../../sql/queries/run/insert.sql"))
-        .bind(&run)
-        .bind(&plan.workflow)
-        .bind(version)
-        .bind(&plan.partition)
-        .bind(generation)
+        .bind(new.iter().map(|run| run.id.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.plan.workflow.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.version).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.plan.partition.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.generation).collect::<Vec<_>>())
         .bind(trigger.name())
-        .bind(&plan.params)
+        .bind(new.iter().map(|run| run.plan.params.clone()).collect::<Vec<_>>())
+        .bind(trigger.priority())
+        .bind(new.iter().map(|run| run.origin.slot().0).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.origin.slot().1).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.origin.backfill()).collect::<Vec<_>>())
+        .bind(new.iter().map(|run| run.plan.alert.join(",")).collect::<Vec<_>>())
         .execute(&mut *tx)
         .await
-        .map_err(StoreError::sql("insert a run"))?;
-    event(&mut tx, &run, "", "run_queued", trigger.name()).await?;
-    insert_steps(&mut tx, &run, &plan.steps).await?;
-    tx.commit().await.map_err(StoreError::sql("start a run"))?;
-    Ok(Started { run, created: true })
+        .map_err(StoreError::sql("insert runs"))?;
+    insert_steps(tx, new).await?;
+    let mut first = Vec::new();
+    for run in new {
+        changes.event(&run.id, "", "run_queued", trigger.name());
+        first.extend(run.plan.steps.iter().filter(|step| step.needs.is_empty()).map(|step| Counted {
+            run: run.id.clone(),
+            name: step.name.clone(),
+            missing: 0,
+            needs_ok: 0,
+            needs_failed: 0,
+            when_needs: step.when.name().to_owned(),
+            min_ok: None,
+        }));
+    }
+    changes.decide(&mut *tx, first).await?;
+    // A run whose steps are all skipped is over before it began.
+    changes.write(tx).await.map(drop)
 }
 
 /// Starts one job by itself, as a run with one step. The same work asked for while it is under way is joined.
@@ -148,42 +288,58 @@ async fn pin_version(tx: &mut PgConnection, plan: &RunPlan) -> Result<i32, Store
         .map_err(StoreError::sql("add a workflow version"))
 }
 
-async fn insert_steps(tx: &mut PgConnection, run: &str, steps: &[StepPlan]) -> Result<(), StoreError> {
-    for (ordinal, step) in (0i32..).zip(steps) {
-        let retry = serde_json::to_value(step.retry).map_err(|e| StoreError::Write(e.to_string()))?;
-        sqlx::query(include_str!("../../../../sql/queries/step/insert.sql"))
-            .bind(run)
-            .bind(&step.name)
-            .bind(ordinal)
-            .bind(&step.job)
-            .bind(step.queue.name())
-            .bind(&step.params)
-            .bind(step.when.name())
-            .bind(retry)
-            .bind(i64::try_from(step.timeout_s).unwrap_or(i64::MAX))
-            .bind(i64::try_from(step.grace_s).unwrap_or(i64::MAX))
-            .bind(i32::try_from(step.needs.len()).unwrap_or(i32::MAX))
-            .bind(i32::try_from(step.retry.max.max(1)).unwrap_or(i32::MAX))
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::sql("insert a step"))?;
-        for need in &step.needs {
-            sqlx::query(include_str!("../../../../sql/queries/step/insert_need.sql"))
-                .bind(run)
-                .bind(&step.name)
-                .bind(need)
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::sql("insert a need"))?;
-        }
+async fn insert_steps(tx: &mut PgConnection, new: &[NewRun<'_>]) -> Result<(), StoreError> {
+    let steps: Vec<(&str, i32, &StepPlan)> =
+        new.iter().flat_map(|run| (0i32..).zip(&run.plan.steps).map(|(n, step)| (run.id.as_str(), n, step))).collect();
+    let long = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let int = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    let retry = |step: &StepPlan| {
+        let rules = Retry { max: step.retry.max.clamp(1, 1_000_000), ..step.retry };
+        serde_json::to_value(rules).map_err(|e| StoreError::Write(e.to_string()))
+    };
+    let retries: Vec<Value> = steps.iter().map(|(_, _, step)| retry(step)).collect::<Result<_, _>>()?;
+    sqlx::query(include_str!("../../../../sql/queries/step/add.sql"))
+        .bind(steps.iter().map(|(run, _, _)| *run).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.name.as_str()).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, n, _)| *n).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.job.as_str()).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.queue.name()).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(run, _, s)| with_run_id(&s.params, run)).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.when.name()).collect::<Vec<_>>())
+        .bind(retries)
+        .bind(steps.iter().map(|(_, _, s)| long(s.timeout_s)).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| long(s.grace_s)).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| i32::try_from(s.needs.len()).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.min_ok.map(int)).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.concurrency.as_ref().map(|c| c.key.as_str())).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.concurrency.as_ref().map(|c| int(c.max.max(1)))).collect::<Vec<_>>())
+        .bind(steps.iter().map(|(_, _, s)| s.deadline_s).collect::<Vec<_>>())
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::sql("insert steps"))?;
+    let needs: Vec<(&str, &str, &str)> = steps
+        .iter()
+        .flat_map(|(run, _, step)| step.needs.iter().map(|need| (*run, step.name.as_str(), need.as_str())))
+        .collect();
+    if needs.is_empty() {
+        return Ok(());
     }
-    let roots = steps.iter().filter(|s| s.needs.is_empty()).map(|s| Counted {
-        name: s.name.clone(),
-        missing: 0,
-        needs_failed: 0,
-        when_needs: s.when.name().to_owned(),
-    });
-    settle::decide(tx, run, roots.collect(), false).await?;
-    // A run whose steps are all skipped is over before it began.
-    settle::end_run(tx, run).await.map(drop)
+    sqlx::query(include_str!("../../../../sql/queries/step/add_needs.sql"))
+        .bind(needs.iter().map(|n| n.0).collect::<Vec<_>>())
+        .bind(needs.iter().map(|n| n.1).collect::<Vec<_>>())
+        .bind(needs.iter().map(|n| n.2).collect::<Vec<_>>())
+        .execute(tx)
+        .await
+        .map_err(StoreError::sql("insert needs"))?;
+    Ok(())
+}
+
+/// The plan's `{run.id}` is known only now.
+fn with_run_id(params: &Value, run: &str) -> Value {
+    match params {
+        Value::String(text) => Value::String(text.replace("{run.id}", run)),
+        Value::Array(items) => items.iter().map(|item| with_run_id(item, run)).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), with_run_id(value, run))).collect(),
+        other => other.clone(),
+    }
 }

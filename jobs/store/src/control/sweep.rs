@@ -1,9 +1,9 @@
 //! Healing: steps whose worker died get a new attempt or are given up; ready steps whose task got lost get a new task;
 //! old tasks are deleted. Any process may sweep at any time, many at once.
 
-use super::finish::{Budget, end_attempt_of, next_attempt};
+use super::changes::Changes;
+use super::finish::{Budget, Held};
 use super::lease::{WorkerId, this_host, this_instance};
-use super::settle;
 use crate::{Store, StoreError, queue};
 use nix::errno::Errno;
 use nix::sys::signal;
@@ -134,17 +134,18 @@ async fn expire(store: &Store, held: &Lease, dead: bool, swept: &mut Swept) -> R
     let Some(budget) = budget else { return Ok(()) };
     let owner = held.owner.as_deref().unwrap_or("its worker");
     let why = if dead { format!("{owner} is gone") } else { format!("{owner} fell silent") };
-    let error = ("lost", why.as_str());
-    end_attempt_of(&mut tx, &held.run, &held.name, held.epoch, "lost", error).await?;
+    let told = ("lost".to_owned(), why);
+    let mut changes = Changes::of_locked(&held.run, cancel_requested);
+    let step = Held { run: &held.run, step: &held.name, epoch: held.epoch };
     if cancel_requested || budget.spent() {
         let state = if cancel_requested { "cancelled" } else { "dead" };
-        settle::end_step(&mut tx, &held.run, &held.name, state, Some(error)).await?;
-        settle::after(&mut tx, &held.run, &held.name, false, cancel_requested).await?;
+        step.over(&mut tx, &mut changes, state, "lost", Some(told)).await?;
         swept.ended += 1;
     } else {
-        next_attempt(&mut tx, &held.run, &held.name, held.epoch, error, 0, (0, 0)).await?;
+        step.try_again(&mut tx, &mut changes, budget, "lost", &told, 0, (0, 0)).await?;
         swept.revived += 1;
     }
+    changes.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::sql("expire a lease"))
 }
 
@@ -162,7 +163,7 @@ async fn push_stray(store: &Store, stray: &Stray) -> Result<bool, StoreError> {
         .await
         .map_err(StoreError::sql("look at a ready step"))?;
     if still {
-        queue::push_again(&mut tx, &stray.run, &stray.name).await?;
+        queue::push_again(&mut tx, vec![(stray.run.clone(), stray.name.clone())]).await?;
         tx.commit().await.map_err(StoreError::sql("push a lost task"))?;
     }
     Ok(still)

@@ -4,7 +4,7 @@ use crate::{Case, LEASE, Row, plan, step, written};
 use spec::plan::Backoff;
 use spec::{Retry, StepPlan, When};
 use std::time::Duration;
-use store::control::{self, Beat, Failed, WorkerId};
+use store::control::{self, Beat, Failed, Retried, WorkerId};
 use store::{StepError, StepOutcome, StoreError};
 
 pub async fn an_expired_lease_gets_a_second_attempt_and_the_first_one_is_refused(case: &Case) {
@@ -158,22 +158,22 @@ pub async fn a_failure_skips_what_needs_it_and_runs_what_waits_for_it(case: &Cas
 
 pub async fn retry_runs_only_what_is_not_done_under_the_same_id(case: &Case) {
     let run = case.start(&plan("retried", vec![step("a", &[]), step("b", &["a"]), step("c", &["b"])])).await;
-    let busy = control::retry(&case.store, &run, true).await.unwrap_err();
+    let busy = control::retry(&case.store, &run, Retried::Failed).await.unwrap_err();
     assert_eq!(busy.exit_code(), 7, "{busy}");
     case.done(&run, "a").await;
     let b = case.claim_step(&run, "b").await;
     control::fail(&case.store, &b, &StepError::Permanent("broken".to_owned())).await.unwrap();
     assert_eq!(case.states(&run).await, "done failed skipped");
-    assert_eq!(control::retry(&case.store, &run, true).await.unwrap(), 2);
+    assert_eq!(control::retry(&case.store, &run, Retried::Failed).await.unwrap(), 2);
     assert_eq!(case.states(&run).await, "done ready waiting");
     assert!(case.claim(&case.pointers(&run).await[1]).await.is_none(), "the first attempt's task is void");
     case.done(&run, "b").await;
     case.done(&run, "c").await;
     let shown = case.show(&run).await;
     assert_eq!((shown.run.state.as_str(), shown.attempts.len()), ("done", 4));
-    let nothing = control::retry(&case.store, &run, true).await.unwrap_err();
+    let nothing = control::retry(&case.store, &run, Retried::Failed).await.unwrap_err();
     assert!(nothing.to_string().contains("nothing to retry"), "{nothing}");
-    assert_eq!(control::retry(&case.store, &run, false).await.unwrap(), 3);
+    assert_eq!(control::retry(&case.store, &run, Retried::All).await.unwrap(), 3);
     assert_eq!(case.states(&run).await, "ready waiting waiting");
 }
 
@@ -186,7 +186,7 @@ pub async fn a_run_of_which_every_step_is_skipped_is_over(case: &Case) {
     let run = case.start(&plan("skipped-again", vec![step("a", &[]), on_failure("clean-up", &["a"])])).await;
     case.done(&run, "a").await;
     assert_eq!((case.states(&run).await, case.show(&run).await.run.state), ("done skipped".into(), "done".into()));
-    let nothing = control::retry(&case.store, &run, true).await.unwrap_err();
+    let nothing = control::retry(&case.store, &run, Retried::Failed).await.unwrap_err();
     assert!(nothing.to_string().contains("nothing to retry"), "{nothing}");
     assert_eq!((case.states(&run).await, case.show(&run).await.run.state), ("done skipped".into(), "done".into()));
 }
