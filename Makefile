@@ -7,10 +7,10 @@ PAGE  := -p traider -p traiderd -p emulator -p dashboard
 HOME_FLAG := $(if $(TRAIDER_HOME),--home $(TRAIDER_HOME),)
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help run test check bench soak fmt clean build research setup
+.PHONY: help run test check bench bench-queue soak fmt clean build research setup
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## Install what is missing, build, start the offline demo, print the dashboard's address (Ctrl-C stops all)
 	@echo "building the programs (release; the first time takes minutes)"
@@ -32,6 +32,9 @@ check: ## Format, lints, unit tests of the light crates, tidy; under a minute wh
 
 bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 	cargo bench --locked --profile release-hot -p tests --bench hotpath
+
+bench-queue: setup ## The control plane beside plain apalis: drain, pick-up, hand-over, idle cost, long history
+	cargo bench --locked --profile release -p worker --bench queue
 
 soak: setup ## The long campaigns in full: kills, seeds
 	@sh ops/setup.sh python "$(CACHE)"

@@ -3,12 +3,14 @@
 //!
 //! **Absent on purpose:** the scheduler, and any state that would be missed after `kill -9`.
 
+mod batch;
 pub mod builtin;
 pub mod exec;
 pub mod handlers;
 mod pump;
 pub mod run;
 mod shared;
+mod slots;
 mod step;
 pub mod tuning;
 mod wake;

@@ -2,8 +2,8 @@
 //! started again, under a new name, until the process stops. Steps that were running go on meanwhile.
 
 use crate::shared::Shared;
+use crate::slots::Slots;
 use crate::step;
-use crate::tuning::Tuning;
 use crate::wake::Wakers;
 use apalis::prelude::{BackendExt, BoxDynError, Data, WorkerBuilder, WorkerBuilderExt, WorkerContext};
 use apalis_postgres::{Config, PostgresStorage};
@@ -57,23 +57,33 @@ pub(crate) async fn supervise(shared: Arc<Shared>, queue: Queue, wakers: Wakers)
 struct Desk {
     shared: Arc<Shared>,
     id: WorkerId,
+    slots: Slots,
 }
 
 async fn run(shared: Arc<Shared>, queue: Queue, id: WorkerId, wakers: Wakers) -> Result<(), String> {
-    let concurrency = Tuning::concurrency(queue);
+    let handlers = shared.tuning.handlers(queue);
     let config = Config::default()
         .queue(apalis_name(queue))
         // No more than can run: a task that is fetched is out of reach for other workers.
-        .batch_size(concurrency)
+        .batch_size(handlers)
+        // Whether a task runs is told by its step.
+        .lock_tasks(false)
         .heartbeat_interval(shared.tuning.heartbeat())
         .missed_heartbeats(6);
-    let backend = PostgresStorage::<StepPointer>::new(&shared.store.pool)
+    let backend = PostgresStorage::<StepPointer>::new(&shared.hints)
         .with_config(config)
         .poll_with_stream(wakers.of(queue))
         .poll_with_interval(POLL);
     let context = WorkerContext::new(&id.name);
-    let desk = Desk { shared: Arc::clone(&shared), id };
-    let worker = WorkerBuilder::new(&context).backend(backend).concurrency(concurrency).data(desk).build(receive);
+    let slots = Slots::new(handlers);
+    let desk = Desk { shared: Arc::clone(&shared), id, slots: slots.clone() };
+    let worker = WorkerBuilder::new(&context)
+        .backend(backend)
+        .layer(slots)
+        // Steps whose handler has ended and whose end is being committed.
+        .concurrency(handlers * 4)
+        .data(desk)
+        .build(receive);
     let mut running = std::pin::pin!(worker.run());
     tokio::select! {
         ended = &mut running => return ended.map_err(|e| e.to_string()),
@@ -88,8 +98,8 @@ async fn run(shared: Arc<Shared>, queue: Queue, id: WorkerId, wakers: Wakers) ->
 }
 
 async fn receive(pointer: StepPointer, desk: Data<Desk>) -> Result<(), BoxDynError> {
-    let desk: Desk = (*desk).clone();
+    let Desk { shared, id, slots } = (*desk).clone();
     // A task of its own: when apalis drops its worker, the step goes on.
-    let delivered = tokio::spawn(step::deliver(desk.shared, desk.id, pointer)).await;
+    let delivered = tokio::spawn(step::deliver(shared, id, slots.taken(), pointer)).await;
     delivered.map_err(BoxDynError::from)?.map_err(BoxDynError::from)
 }

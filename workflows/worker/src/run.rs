@@ -1,5 +1,6 @@
 //! A worker process: queues, listener, sweeper; from the first sweep to the last step handed back.
 
+use crate::batch::Batches;
 use crate::handlers::Handlers;
 use crate::shared::Shared;
 use crate::tuning::Tuning;
@@ -45,15 +46,16 @@ pub async fn run(
     options: Options,
     ready: impl FnOnce(),
 ) -> Result<(), StoreError> {
-    let shared = Arc::new(Shared::new(store, home, handlers, options.tuning, options.stop));
-    let tuning = shared.tuning;
+    let tuning = options.tuning;
+    let mut helpers = JoinSet::new();
+    let batches = Batches::start(&store, tuning, &mut helpers);
+    let shared = Arc::new(Shared::new(store, batches, home, handlers, tuning, options.stop));
     control::sweep(&shared.store, Duration::ZERO, tuning.lease).await?;
     let wakers = Wakers::default();
     let mut queues = JoinSet::new();
     for queue in Queue::ALL {
         queues.spawn(pump::supervise(Arc::clone(&shared), queue, wakers.clone()));
     }
-    let mut helpers = JoinSet::new();
     helpers.spawn(wake::listen(Arc::clone(&shared), wakers));
     helpers.spawn(sweep_for_ever(Arc::clone(&shared)));
     if options.once {
@@ -72,6 +74,7 @@ pub async fn run(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     helpers.shutdown().await;
+    shared.hints.close().await;
     Ok(())
 }
 

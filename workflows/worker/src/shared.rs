@@ -1,16 +1,26 @@
 //! What the parts of one worker process share, and the list of the steps it runs now.
 
+use crate::batch::Batches;
 use crate::handlers::Handlers;
 use crate::tuning::Tuning;
 use settings::Home;
+use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use store::control::Claimed;
 use store::{CancelToken, Store};
+
+/// How long apalis waits for a connection before it gives up and is started again.
+const HINT_WAIT: Duration = Duration::from_secs(10);
 
 /// Shared by all parts of a worker process.
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    /// Connections for apalis. Its rows are hints: what a crash of the server undoes is found again by the sweep, so its
+    /// commits do not wait for the disk.
+    pub(crate) hints: PgPool,
+    pub(crate) batches: Batches,
     pub(crate) home: Home,
     pub(crate) handlers: Handlers,
     pub(crate) tuning: Tuning,
@@ -55,8 +65,17 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store, home: Home, handlers: Handlers, tuning: Tuning, stop: CancelToken) -> Shared {
-        Shared { store, home, handlers, tuning, stop, running: Mutex::default() }
+    pub(crate) fn new(
+        store: Store,
+        batches: Batches,
+        home: Home,
+        handlers: Handlers,
+        tuning: Tuning,
+        stop: CancelToken,
+    ) -> Shared {
+        let options = (*store.pool.connect_options()).clone().options([("synchronous_commit", "off")]);
+        let hints = PgPoolOptions::new().max_connections(6).acquire_timeout(HINT_WAIT).connect_lazy_with(options);
+        Shared { store, hints, batches, home, handlers, tuning, stop, running: Mutex::default() }
     }
 
     /// Lists a step as running until the guard is dropped.

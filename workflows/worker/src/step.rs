@@ -7,16 +7,23 @@ use store::context::LogLine;
 use store::control::{self, Beat, Claimed, WorkerId};
 use store::error::chain;
 use store::{StepContext, StepError, StepLog, StepOutcome, StepPointer, Store, StoreError, logs};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
 /// Runs the step a task points to, if it is still to be run.
 ///
+/// * `slot` - held until the handler has ended.
+///
 /// # Errors
 /// When the claim could not be made; the step is untouched.
-pub(crate) async fn deliver(shared: Arc<Shared>, worker: WorkerId, pointer: StepPointer) -> Result<(), StoreError> {
-    let Some(claimed) = control::claim(&shared.store, &pointer, &worker, shared.tuning.lease).await? else {
-        tracing::debug!(run = pointer.run, step = pointer.step, "a task that is not to be run any more");
+pub(crate) async fn deliver(
+    shared: Arc<Shared>,
+    worker: WorkerId,
+    slot: Option<OwnedSemaphorePermit>,
+    pointer: StepPointer,
+) -> Result<(), StoreError> {
+    let Some(claimed) = shared.batches.claim(pointer, worker).await? else {
+        tracing::debug!("a task that is not to be run, or not now");
         return Ok(());
     };
     tracing::info!(run = claimed.run, step = claimed.step, attempt = claimed.attempt, "step begins");
@@ -39,6 +46,7 @@ pub(crate) async fn deliver(shared: Arc<Shared>, worker: WorkerId, pointer: Step
         cancel: stopper.token.clone(),
     };
     let result = run_handler(&shared, &claimed, context, &stopper).await;
+    drop(slot);
     if let Err(error) = &result {
         log.error(&error.to_string());
     }
@@ -96,7 +104,7 @@ fn flatten(ended: Result<Result<StepOutcome, StepError>, JoinError>) -> Result<S
 /// Tells the control plane how the attempt ended. What cannot be told in time is found by a sweep.
 async fn conclude(shared: &Shared, claimed: &Claimed, result: Result<StepOutcome, StepError>, why: Option<Why>) {
     let error = match result {
-        Ok(outcome) => match control::complete(&shared.store, claimed, outcome).await {
+        Ok(outcome) => match shared.batches.complete(claimed, outcome).await {
             Ok(()) => {
                 tracing::info!(run = claimed.run, step = claimed.step, "step done");
                 return;

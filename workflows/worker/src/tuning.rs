@@ -8,11 +8,13 @@ use std::time::Duration;
 pub struct Tuning {
     /// How long a claim holds without a heartbeat.
     pub lease: Duration,
+    /// Handlers of the io queue that run at the same time.
+    pub io: usize,
 }
 
 impl Default for Tuning {
     fn default() -> Tuning {
-        Tuning { lease: Duration::from_secs(30) }
+        Tuning { lease: Duration::from_secs(30), io: 8 }
     }
 }
 
@@ -26,7 +28,7 @@ impl Tuning {
             Err(_) => Ok(Tuning::default()),
             Ok(text) => match text.parse::<f64>() {
                 Ok(seconds) if (1.0..=3600.0).contains(&seconds) => {
-                    Ok(Tuning { lease: Duration::from_secs_f64(seconds) })
+                    Ok(Tuning { lease: Duration::from_secs_f64(seconds), ..Tuning::default() })
                 }
                 _ => Err(format!("TRAIDER_LEASE_SECONDS = `{text}` is not a number of seconds between 1 and 3600")),
             },
@@ -48,10 +50,10 @@ impl Tuning {
         self.lease / 6
     }
 
-    /// Steps of a queue that run at the same time in one process.
-    pub const fn concurrency(queue: Queue) -> usize {
+    /// Handlers of a queue that run at the same time in one process.
+    pub const fn handlers(&self, queue: Queue) -> usize {
         match queue {
-            Queue::Io => 8,
+            Queue::Io => self.io,
             Queue::Cpu => 1,
             Queue::Report => 2,
             Queue::Critical => 4,

@@ -80,7 +80,7 @@ async fn an_unknown_job_fails_with_the_list_of_known_ones(bench: &Bench) {
 
 async fn cancel_reaches_a_running_step_without_waiting_for_a_heartbeat(bench: &Bench) {
     // The next heartbeat would come after 100 s, long after this test has given up.
-    let worker = bench.worker_with(Tuning { lease: Duration::from_secs(600) }, false);
+    let worker = bench.worker_with(Tuning { lease: Duration::from_secs(600), io: 8 }, false);
     let run = bench.start("cancel", vec![step("a", "test-hang-once", &[]), step("b", "test-write", &["a"])]).await;
     bench.step_running(&run, "a").await;
     assert!(control::cancel(&bench.store, &run).await.unwrap());

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use worker::{Options, Tuning};
 
 /// Short, so that a lost worker is noticed within the test.
-const TUNING: Tuning = Tuning { lease: Duration::from_secs(3) };
+const TUNING: Tuning = Tuning { lease: Duration::from_secs(3), io: 8 };
 
 #[test]
 fn worker_suite() {
@@ -44,7 +44,7 @@ fn child_worker() {
     runtime.block_on(async {
         let store = Store::attach(&home).await.unwrap();
         // Its lease is long: who notices its death must do so by its pid.
-        let tuning = Tuning { lease: Duration::from_secs(600) };
+        let tuning = Tuning { lease: Duration::from_secs(600), io: 8 };
         let options = Options { tuning, once: false, stop: CancelToken::default() };
         worker::run(store, home, handlers::table(), options, || {}).await.unwrap();
     });
