@@ -6,6 +6,7 @@
 mod failure;
 mod lifecycle;
 mod server;
+mod steering;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -47,6 +48,15 @@ fn store_suite() {
         lifecycle::a_job_by_itself_is_a_run_and_equal_jobs_are_one(&case).await;
         lifecycle::a_changed_history_is_noticed(&case).await;
         lifecycle::logs_keep_their_order(&case).await;
+        steering::a_quorum_is_enough_and_everybody_is_waited_for(&case).await;
+        steering::a_shared_limit_holds_over_runs_and_who_waited_longest_is_woken(&case).await;
+        steering::a_paused_queue_begins_nothing_and_loses_nothing(&case).await;
+        steering::of_a_batch_only_what_is_still_held_is_done(&case).await;
+        steering::claims_of_one_batch_take_each_step_once(&case).await;
+        steering::one_step_and_what_needs_it_can_be_run_again(&case).await;
+        steering::a_dead_step_can_be_given_up(&case).await;
+        steering::many_runs_start_in_one_transaction_or_none(&case).await;
+        steering::random_graphs_end_as_a_naive_reckoning_says(&case).await;
         store.close().await;
     });
     server::the_last_user_stops_the_server();
