@@ -6,13 +6,14 @@
 //!
 //! **Absent on purpose:** a cache (the database is asked), and any state outside the database.
 
-mod alert;
+pub mod alert;
 pub mod assets;
 pub mod context;
 pub mod control;
 pub mod embedded;
 pub mod error;
 pub mod logs;
+pub mod outbox;
 pub mod queue;
 pub mod testing;
 pub mod view;

@@ -40,6 +40,8 @@ pub struct Config {
     pub demo: Demo,
     /// The local web page.
     pub dashboard: Dashboard,
+    /// Who hears of trouble.
+    pub alerts: Alerts,
     /// Limits and fees.
     pub engine: Engine,
 }
@@ -74,6 +76,20 @@ pub struct Demo {
 pub struct Dashboard {
     /// Port on 127.0.0.1; 0 = any free one.
     pub port: u16,
+}
+
+/// Who hears of trouble with workflows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// Address that gets each alert as a JSON POST; empty: none.
+    pub webhook: String,
+    /// Append each alert to `<home>/alerts.jsonl`.
+    pub file: bool,
+    /// Print each alert where the worker, or what supervises it, runs.
+    pub stdout: bool,
+    /// A schedule that is paused for longer raises an alert, hours.
+    pub paused_hours_max: u32,
 }
 
 /// Limits and fees.

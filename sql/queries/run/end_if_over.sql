@@ -23,4 +23,8 @@ SET state = CASE
     ended_at = now()
 FROM t
 WHERE r.id = t.run AND r.state IN ('queued', 'running')
-RETURNING r.id, r.workflow, r.partition_key, r.state, r.error, r.alert, t.dead > 0 AS dead
+RETURNING r.id, r.workflow, r.partition_key, r.state, r.error, r.alert, t.dead > 0 AS dead,
+    EXISTS (
+        SELECT FROM traider.alert AS a
+        WHERE a.key = concat_ws('/', 'failed', r.workflow, r.partition_key) AND a.recovered_at IS NULL
+    ) AS alarmed

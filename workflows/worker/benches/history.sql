@@ -1,9 +1,9 @@
 -- A long history: runs of ten workflows over years, one in a thousand failed, one in fifty a single job.
 WITH v AS (
     INSERT INTO traider.workflow_version (name, version, sha256, definition)
-    SELECT 'history-' || n, 1, 'history', '{}' FROM generate_series(0, 9) AS n
+    SELECT 'history-' || n, 1, 'history', '{}'::jsonb FROM generate_series(0, 9) AS n
     UNION ALL
-    SELECT 'job:history', 1, 'history', '{}'
+    SELECT 'job:history', 1, 'history', '{}'::jsonb
     ON CONFLICT DO NOTHING
 ),
 r AS (
@@ -12,7 +12,7 @@ r AS (
     SELECT
         'H' || lpad(n::text, 25, '0'),
         CASE WHEN n % 50 = 7 THEN 'job:history' ELSE 'history-' || n % 10 END,
-        1, 'p-' || n / 10, 1, 'schedule', '{}',
+        1, 'p-' || n, 1, 'schedule', '{}'::jsonb,
         CASE WHEN n % 1000 = 1 THEN 'failed' ELSE 'done' END,
         now() - make_interval(secs => n * 100), now() - make_interval(secs => n * 100 - 1),
         now() - make_interval(secs => n * 100 - 2)

@@ -17,6 +17,7 @@ use store::testing::TestHome;
 use store::view::{self, RunFilter};
 use store::{CancelToken, StepContext, StepError, StepOutcome, Store};
 use tokio::task::JoinHandle;
+use worker::messenger::Channels;
 use worker::{Handlers, Options, Tuning};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -170,7 +171,7 @@ impl Bench<'_> {
         let handlers = Handlers::default().with("noop", |_| async { Ok(StepOutcome::default()) }).with("note", note);
         let stop = CancelToken::default();
         let tuning = Tuning { io: AT_ONCE, ..Tuning::default() };
-        let options = Options { tuning, once, stop: stop.clone() };
+        let options = Options { tuning, once, stop: stop.clone(), alerts: Some(Channels::default()) };
         let (store, home) = (self.store.clone(), self.home.home.clone());
         Running { stop, task: tokio::spawn(async move { worker::run(store, home, handlers, options, || {}).await }) }
     }

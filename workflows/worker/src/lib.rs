@@ -7,6 +7,7 @@ mod batch;
 pub mod builtin;
 pub mod exec;
 pub mod handlers;
+pub mod messenger;
 mod pump;
 pub mod run;
 mod shared;

@@ -7,6 +7,8 @@ use nix::sys::signal;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use settings::Home;
+use settings::config::Config;
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use store::error::chain;
 use store::{CancelToken, Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal as on_signal};
+use worker::messenger::Channels;
 use worker::{Options, Tuning, builtin, exec};
 
 #[derive(Parser)]
@@ -36,6 +39,9 @@ enum Command {
         /// Stop when no run is active
         #[arg(long)]
         once: bool,
+        /// One more configuration file, on top of the built-in one and <home>/config/traider.toml
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Answer one verb: parity, backtest, why, order, inspect-capture, facts, lake-ls
     Exec {
@@ -59,7 +65,16 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     match Cli::parse().command {
-        Command::Run { home, parent_pid, once } => run(Home::locate(home.as_deref()), parent_pid, once),
+        Command::Run { home, parent_pid, once, config } => {
+            let home = Home::locate(home.as_deref());
+            match settings::config::load(&home, config.as_deref(), &BTreeMap::new()) {
+                Ok(loaded) => run(home, parent_pid, once, &loaded.config),
+                Err(error) => {
+                    eprintln!("error: {error}");
+                    ExitCode::from(3)
+                }
+            }
+        }
         Command::Exec { verb, home, json } => {
             let home = Home::locate(home.as_deref());
             let answer = match serde_json::from_str::<Value>(&json) {
@@ -72,7 +87,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(home: Home, parent_pid: Option<i32>, once: bool) -> ExitCode {
+fn run(home: Home, parent_pid: Option<i32>, once: bool, config: &Config) -> ExitCode {
+    let alerts = Channels::of(&config.alerts, &home.root().join("alerts.jsonl"));
     let tuning = match Tuning::from_env() {
         Ok(tuning) => tuning,
         Err(what) => {
@@ -87,7 +103,7 @@ fn run(home: Home, parent_pid: Option<i32>, once: bool) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(serve(home, tuning, parent_pid, once));
+    let ended = runtime.block_on(serve(home, tuning, parent_pid, once, alerts));
     // A handler that did not stop within its grace must not hold up the end of the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match ended {
@@ -99,7 +115,13 @@ fn run(home: Home, parent_pid: Option<i32>, once: bool) -> ExitCode {
     }
 }
 
-async fn serve(home: Home, tuning: Tuning, parent_pid: Option<i32>, once: bool) -> Result<(), StoreError> {
+async fn serve(
+    home: Home,
+    tuning: Tuning,
+    parent_pid: Option<i32>,
+    once: bool,
+    alerts: Channels,
+) -> Result<(), StoreError> {
     home.prepare().map_err(|e| StoreError::Cluster { path: home.root().to_path_buf(), what: e.to_string() })?;
     let stop = CancelToken::default();
     tokio::spawn(stop_on_signal(stop.clone()));
@@ -114,7 +136,7 @@ async fn serve(home: Home, tuning: Tuning, parent_pid: Option<i32>, once: bool) 
         "home": home.root(),
         "lease_s": tuning.lease.as_secs_f64(),
     });
-    let options = Options { tuning, once, stop };
+    let options = Options { tuning, once, stop, alerts: Some(alerts) };
     let ended = worker::run(store.clone(), home, builtin::handlers(), options, || println!("{said}")).await;
     store::release(store, cluster).await?;
     ended

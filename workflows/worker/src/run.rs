@@ -2,6 +2,7 @@
 
 use crate::batch::Batches;
 use crate::handlers::Handlers;
+use crate::messenger::{self, Channels};
 use crate::shared::Shared;
 use crate::tuning::Tuning;
 use crate::wake::Wakers;
@@ -30,6 +31,8 @@ pub struct Options {
     pub once: bool,
     /// Fires when the worker is to stop.
     pub stop: CancelToken,
+    /// Where alerts go; without any, this worker sends none.
+    pub alerts: Option<Channels>,
 }
 
 /// Runs a worker until it is told to stop, or, with `once`, until no run is active. Steps that run then are told to
@@ -58,6 +61,9 @@ pub async fn run(
     }
     helpers.spawn(wake::listen(Arc::clone(&shared), wakers));
     helpers.spawn(sweep_for_ever(Arc::clone(&shared)));
+    if let Some(channels) = options.alerts {
+        helpers.spawn(messenger::send(Arc::clone(&shared), channels));
+    }
     if options.once {
         helpers.spawn(stop_when_idle(Arc::clone(&shared)));
     }

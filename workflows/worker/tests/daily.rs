@@ -99,7 +99,7 @@ fn report(home: &TestHome, day: &str) -> Vec<u8> {
 
 async fn run(store: &Store, home: &TestHome, plan: &RunPlan) -> RunDetail {
     let started = control::start_run(store, plan, Trigger::Manual).await.unwrap();
-    let options = Options { tuning: Tuning::default(), once: true, stop: CancelToken::default() };
+    let options = Options { tuning: Tuning::default(), once: true, stop: CancelToken::default(), alerts: None };
     worker::run(store.clone(), home.home.clone(), builtin::handlers(), options, || {}).await.unwrap();
     view::show_run(store, &started.run).await.unwrap()
 }

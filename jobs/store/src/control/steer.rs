@@ -1,7 +1,7 @@
 //! What people do to runs: cancel, retry, and give up what is dead.
 
 use super::changes::{Changes, Counted, End};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, alert};
 
 /// Cancels a run: steps that have not begun never will, running ones are told to stop. Returns false when the run had
 /// ended already.
@@ -127,6 +127,13 @@ pub async fn discard(store: &Store, run: &str, step: &str, why: &str) -> Result<
         return Err(StoreError::NotFound { what: format!("dead step `{step}` in run {run}; see: traider dead list") });
     }
     changes.event(run, step, "step_discarded", why);
+    let (workflow, partition): (String, String) =
+        sqlx::query_as("SELECT workflow, partition_key FROM traider.run WHERE id = $1")
+            .bind(run)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::sql("look at a run"))?;
+    alert::recover(&mut tx, &[alert::failed_key(&workflow, &partition)]).await?;
     changes.write(&mut tx).await?;
     tx.commit().await.map_err(StoreError::sql("discard a step"))
 }

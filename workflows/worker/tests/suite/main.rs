@@ -45,7 +45,7 @@ fn child_worker() {
         let store = Store::attach(&home).await.unwrap();
         // Its lease is long: who notices its death must do so by its pid.
         let tuning = Tuning { lease: Duration::from_secs(600), io: 8 };
-        let options = Options { tuning, once: false, stop: CancelToken::default() };
+        let options = Options { tuning, once: false, stop: CancelToken::default(), alerts: None };
         worker::run(store, home, handlers::table(), options, || {}).await.unwrap();
     });
 }
@@ -74,7 +74,7 @@ impl Bench {
     }
     fn worker_with(&self, tuning: Tuning, once: bool) -> Running {
         let stop = CancelToken::default();
-        let options = Options { tuning, once, stop: stop.clone() };
+        let options = Options { tuning, once, stop: stop.clone(), alerts: None };
         let (store, home) = (self.store.clone(), self.home.clone());
         let task =
             tokio::spawn(async move { worker::run(store, home, handlers::table(), options, || {}).await.unwrap() });

@@ -1,1 +1,0 @@
-INSERT INTO traider.outbox (key, topic, payload) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING
