@@ -147,3 +147,41 @@ pub async fn resume(store: &Store, queue: Queue) -> Result<bool, StoreError> {
     tx.commit().await.map_err(StoreError::sql("resume a queue"))?;
     Ok(done.rows_affected() == 1)
 }
+
+/// apalis' names of the queues with a task whose time has come.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn due(store: &Store) -> Result<Vec<String>, StoreError> {
+    sqlx::query_scalar(include_str!("../../../sql/queries/queue/due.sql"))
+        .bind(Queue::ALL.map(apalis_name).as_slice())
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("look for tasks that are due"))
+}
+
+/// Shows that these workers are alive; one that was never seen is entered.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn alive(store: &Store, workers: &[(String, Queue)]) -> Result<(), StoreError> {
+    let names: Vec<&str> = workers.iter().map(|(name, _)| name.as_str()).collect();
+    let showing = || StoreError::sql("show a sign of life");
+    let seen = sqlx::query(include_str!("../../../sql/queries/queue/alive.sql"))
+        .bind(&names)
+        .execute(&store.pool)
+        .await
+        .map_err(showing())?;
+    if seen.rows_affected() == u64::try_from(names.len()).unwrap_or(u64::MAX) {
+        return Ok(());
+    }
+    for (name, queue) in workers {
+        sqlx::query(include_str!("../../../sql/queries/queue/register.sql"))
+            .bind(name)
+            .bind(apalis_name(*queue))
+            .execute(&store.pool)
+            .await
+            .map_err(showing())?;
+    }
+    Ok(())
+}

@@ -1,15 +1,8 @@
--- Ready steps whose task is gone, ended without having run them, or sits with a worker that may be dead. Steps of a paused
--- queue and steps that wait for a shared limit still used up are where they belong.
-SELECT
-    s.run, s.name, s.task_id, j.lock_by AS held_by,
-    (
-        j.id IS NULL
-        OR j.status IN ('Done', 'Failed', 'Killed')
-        OR w.last_seen < now() - make_interval(secs => $2)
-    ) AS lost
+-- Ready steps whose task is gone. Steps of a paused queue and steps that wait for a shared limit still used up are where
+-- they belong.
+SELECT s.run, s.name, s.task_id
 FROM traider.step AS s
 LEFT JOIN apalis.jobs AS j ON j.id = s.task_id
-LEFT JOIN apalis.workers AS w ON w.id = j.lock_by
 WHERE s.state = 'ready'
   AND s.run_at < now() - make_interval(secs => $1)
   AND (j.status IS NULL OR j.status <> 'Pending')

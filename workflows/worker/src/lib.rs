@@ -11,7 +11,6 @@ pub mod messenger;
 mod pump;
 pub mod run;
 mod shared;
-mod slots;
 mod step;
 pub mod tuning;
 mod wake;

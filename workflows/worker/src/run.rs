@@ -12,7 +12,7 @@ use spec::Queue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::error::chain;
-use store::{CancelToken, Store, StoreError, control, view};
+use store::{CancelToken, Store, StoreError, control, queue, view};
 use tokio::task::JoinSet;
 
 /// apalis' own rows are deleted this long after their end; our history stays.
@@ -51,15 +51,17 @@ pub async fn run(
 ) -> Result<(), StoreError> {
     let tuning = options.tuning;
     let mut helpers = JoinSet::new();
-    let batches = Batches::start(&store, tuning, &mut helpers);
+    let batches = Batches::start(&store, &mut helpers);
     let shared = Arc::new(Shared::new(store, batches, home, handlers, tuning, options.stop));
-    control::sweep(&shared.store, Duration::ZERO, tuning.lease).await?;
-    let wakers = Wakers::default();
+    control::sweep(&shared.store, Duration::ZERO).await?;
+    let wakers = Wakers::new();
     let mut queues = JoinSet::new();
     for queue in Queue::ALL {
         queues.spawn(pump::supervise(Arc::clone(&shared), queue, wakers.clone()));
     }
-    helpers.spawn(wake::listen(Arc::clone(&shared), wakers));
+    helpers.spawn(wake::listen(Arc::clone(&shared), wakers.clone()));
+    helpers.spawn(wake::find_due(Arc::clone(&shared), wakers));
+    helpers.spawn(stay_alive(Arc::clone(&shared)));
     helpers.spawn(sweep_for_ever(Arc::clone(&shared)));
     if let Some(channels) = options.alerts {
         helpers.spawn(messenger::send(Arc::clone(&shared), channels));
@@ -80,15 +82,28 @@ pub async fn run(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     helpers.shutdown().await;
-    shared.hints.close().await;
     Ok(())
+}
+
+/// Shows that the queues' workers are alive.
+async fn stay_alive(shared: Arc<Shared>) {
+    loop {
+        let workers = shared.registered();
+        if let Err(error) = queue::alive(&shared.store, &workers).await {
+            tracing::debug!(error = chain(&error), "cannot show a sign of life");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(shared.tuning.heartbeat()) => {}
+            () = shared.registered_anew() => {}
+        }
+    }
 }
 
 async fn sweep_for_ever(shared: Arc<Shared>) {
     let mut pruned: Option<Instant> = None;
     loop {
         tokio::time::sleep(shared.tuning.sweep()).await;
-        match control::sweep(&shared.store, shared.tuning.grace(), shared.tuning.lease).await {
+        match control::sweep(&shared.store, shared.tuning.grace()).await {
             Ok(swept) if swept != control::Swept::default() => tracing::info!(?swept, "swept"),
             Ok(_) => {}
             Err(error) => tracing::warn!(error = chain(&error), "sweep failed"),

@@ -4,22 +4,16 @@ use crate::batch::Batches;
 use crate::handlers::Handlers;
 use crate::tuning::Tuning;
 use settings::Home;
-use sqlx::postgres::{PgPool, PgPoolOptions};
-use std::collections::HashMap;
+use spec::Queue;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use store::control::Claimed;
+use store::control::{Claimed, WorkerId};
 use store::{CancelToken, Store};
-
-/// How long apalis waits for a connection before it gives up and is started again.
-const HINT_WAIT: Duration = Duration::from_secs(10);
+use tokio::sync::Notify;
 
 /// Shared by all parts of a worker process.
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    /// Connections for apalis. Its rows are hints: what a crash of the server undoes is found again by the sweep, so its
-    /// commits do not wait for the disk.
-    pub(crate) hints: PgPool,
     pub(crate) batches: Batches,
     pub(crate) home: Home,
     pub(crate) handlers: Handlers,
@@ -27,6 +21,9 @@ pub(crate) struct Shared {
     /// Fires when the process is to stop.
     pub(crate) stop: CancelToken,
     running: Mutex<HashMap<(String, String, i64), Stopper>>,
+    /// The queues' workers: name and queue.
+    workers: Mutex<BTreeMap<String, Queue>>,
+    anew: Notify,
 }
 
 /// Why a running step was told to stop; the first reason counts.
@@ -73,9 +70,17 @@ impl Shared {
         tuning: Tuning,
         stop: CancelToken,
     ) -> Shared {
-        let options = (*store.pool.connect_options()).clone().options([("synchronous_commit", "off")]);
-        let hints = PgPoolOptions::new().max_connections(6).acquire_timeout(HINT_WAIT).connect_lazy_with(options);
-        Shared { store, hints, batches, home, handlers, tuning, stop, running: Mutex::default() }
+        Shared {
+            store,
+            batches,
+            home,
+            handlers,
+            tuning,
+            stop,
+            running: Mutex::default(),
+            workers: Mutex::default(),
+            anew: Notify::new(),
+        }
     }
 
     /// Lists a step as running until the guard is dropped.
@@ -99,6 +104,26 @@ impl Shared {
         for stopper in held(&self.running).values() {
             stopper.stop(Why::Stopping);
         }
+    }
+
+    /// A queue's worker begins.
+    pub(crate) fn register(&self, queue: Queue, worker: &WorkerId) {
+        held(&self.workers).insert(worker.name.clone(), queue);
+        self.anew.notify_one();
+    }
+
+    /// It has ended.
+    pub(crate) fn unregister(&self, worker: &WorkerId) {
+        held(&self.workers).remove(&worker.name);
+    }
+
+    pub(crate) fn registered(&self) -> Vec<(String, Queue)> {
+        held(&self.workers).iter().map(|(name, queue)| (name.clone(), *queue)).collect()
+    }
+
+    /// Waits for the next worker that begins.
+    pub(crate) async fn registered_anew(&self) {
+        self.anew.notified().await;
     }
 
     pub(crate) fn running_count(&self) -> usize {

@@ -4,28 +4,16 @@ use crate::shared::{Shared, Stopper, Why};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::context::LogLine;
-use store::control::{self, Beat, Claimed, WorkerId};
+use store::control::{self, Beat, Claimed};
 use store::error::chain;
-use store::{StepContext, StepError, StepLog, StepOutcome, StepPointer, Store, StoreError, logs};
+use store::{StepContext, StepError, StepLog, StepOutcome, Store, StoreError, logs};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
-/// Runs the step a task points to, if it is still to be run.
+/// Runs a claimed step to its end.
 ///
-/// * `slot` - held until the handler has ended.
-///
-/// # Errors
-/// When the claim could not be made; the step is untouched.
-pub(crate) async fn deliver(
-    shared: Arc<Shared>,
-    worker: WorkerId,
-    slot: Option<OwnedSemaphorePermit>,
-    pointer: StepPointer,
-) -> Result<(), StoreError> {
-    let Some(claimed) = shared.batches.claim(pointer, worker).await? else {
-        tracing::debug!("a task that is not to be run, or not now");
-        return Ok(());
-    };
+/// * `slot` - held until the handler has ended: the next step begins while the end of this one is still being committed.
+pub(crate) async fn deliver(shared: Arc<Shared>, claimed: Claimed, slot: OwnedSemaphorePermit) {
     tracing::info!(run = claimed.run, step = claimed.step, attempt = claimed.attempt, "step begins");
     let stopper = Stopper::default();
     let _listed = shared.list(&claimed, stopper.clone());
@@ -56,7 +44,6 @@ pub(crate) async fn deliver(
     }
     conclude(&shared, &claimed, result, stopper.why()).await;
     heart.abort();
-    Ok(())
 }
 
 /// Runs the handler until it ends, is out of time, or has not stopped within its grace after being told to.

@@ -1,53 +1,40 @@
 //! One connection that listens: new tasks wake the queue they are for, a cancel reaches the step at once. Missing a
-//! message costs a poll interval or a heartbeat, never work.
+//! message costs a second or a heartbeat, never work.
 
 use crate::shared::Shared;
-use futures::Stream;
 use serde::Deserialize;
 use spec::Queue;
 use sqlx::postgres::PgListener;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use store::queue::apalis_name;
-use tokio::sync::mpsc;
+use store::error::chain;
+use store::queue::{self, apalis_name};
+use tokio::sync::Notify;
 
-/// Wakes the queues of one process. A queue that is restarted takes its end over by asking for a new one.
-#[derive(Clone, Default)]
+/// Time between two looks for tasks whose time has come, for which nobody is told.
+const DUE: Duration = Duration::from_secs(1);
+
+/// Wakes the queues of one process. A wake-up that comes while its queue is busy is kept.
+#[derive(Clone)]
 pub(crate) struct Wakers {
-    ends: Arc<std::sync::Mutex<BTreeMap<&'static str, mpsc::Sender<()>>>>,
+    ends: Arc<BTreeMap<&'static str, Arc<Notify>>>,
 }
 
 impl Wakers {
-    /// A stream that has an item whenever the queue should look for tasks.
-    ///
-    /// apalis consumes an item while its last fetch may still be under way and then goes to sleep, so every item also
-    /// wakes the task once more.
-    pub(crate) fn of(&self, queue: Queue) -> impl Stream<Item = ()> + Unpin + Send + 'static {
-        // One waiting wake-up says as much as a hundred.
-        let (end, mut wakes) = mpsc::channel(1);
-        self.held().insert(apalis_name(queue), end);
-        futures::stream::poll_fn(move |cx| match wakes.poll_recv(cx) {
-            Poll::Ready(Some(())) => {
-                cx.waker().wake_by_ref();
-                Poll::Ready(Some(()))
-            }
-            // Replaced: nothing comes here any more, but the stream does not end.
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        })
+    pub(crate) fn new() -> Wakers {
+        Wakers { ends: Arc::new(Queue::ALL.into_iter().map(|queue| (apalis_name(queue), Arc::default())).collect()) }
+    }
+
+    /// Notified whenever the queue should look for tasks.
+    pub(crate) fn of(&self, queue: Queue) -> Arc<Notify> {
+        self.ends.get(apalis_name(queue)).map(Arc::clone).unwrap_or_default()
     }
 
     fn wake(&self, queue: Option<&str>) {
-        for (_, end) in self.held().iter().filter(|(name, _)| queue.is_none_or(|q| q == **name)) {
-            if end.try_send(()).is_err() {
-                tracing::trace!("a wake-up waits already, or the queue is being restarted");
-            }
+        for (_, end) in self.ends.iter().filter(|(name, _)| queue.is_none_or(|q| q == **name)) {
+            end.notify_one();
         }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, mpsc::Sender<()>>> {
-        self.ends.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -87,4 +74,15 @@ async fn listen_once(shared: &Shared, wakers: &Wakers) -> Result<(), sqlx::Error
         }
     }
     Ok(())
+}
+
+/// Wakes queues with tasks that were put off and are due now; for ever.
+pub(crate) async fn find_due(shared: Arc<Shared>, wakers: Wakers) {
+    loop {
+        tokio::time::sleep(DUE).await;
+        match queue::due(&shared.store).await {
+            Ok(due) => due.iter().for_each(|name| wakers.wake(Some(name))),
+            Err(error) => tracing::debug!(error = chain(&error), "cannot look for tasks that are due"),
+        }
+    }
 }

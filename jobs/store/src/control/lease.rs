@@ -1,8 +1,10 @@
 //! Claiming a step and keeping it. The lease is held by a heartbeat of the worker's own, not by apalis' poll loop, and
 //! its epoch is the fence: whoever claims next raises it, and what carries the old one is refused.
 
+use crate::queue::apalis_name;
 use crate::{StepPointer, Store, StoreError};
 use serde_json::Value;
+use spec::Queue;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -107,6 +109,57 @@ pub async fn claim_many(
         answers[n] = super::share::claim(store, &asked[n].0, &asked[n].1, lease).await?;
     }
     Ok(answers)
+}
+
+/// What was taken from a queue.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// How many tasks; fewer than asked for when the queue has no more.
+    pub tasks: usize,
+    /// The steps among them that are to be run, claimed.
+    pub claimed: Vec<Claimed>,
+}
+
+/// Takes up to `count` tasks out of the queue and claims their steps, in one transaction. It does not wait for the disk:
+/// what a crash of the server undoes is in the queue again.
+///
+/// # Errors
+/// When the database cannot be reached; what was claimed in spite of it is found by the sweep.
+pub async fn take(
+    store: &Store,
+    queue: Queue,
+    worker: &WorkerId,
+    count: usize,
+    lease: Duration,
+) -> Result<Taken, StoreError> {
+    let mut tx = store.pool.begin().await.map_err(StoreError::sql("take tasks"))?;
+    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(include_str!("../../../../sql/queries/queue/take.sql"))
+        .bind(apalis_name(queue))
+        .bind(i64::try_from(count).unwrap_or(i64::MAX))
+        .bind(queue.name())
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::sql("take tasks"))?;
+    if rows.is_empty() {
+        return Ok(Taken::default());
+    }
+    let mut pointers: Vec<StepPointer> = Vec::with_capacity(rows.len());
+    for (task, bytes) in &rows {
+        match serde_json::from_slice(bytes) {
+            Ok(pointer) => pointers.push(pointer),
+            Err(error) => tracing::warn!(task, %error, "a task that points to no step is dropped"),
+        }
+    }
+    let (shared, plain): (Vec<&StepPointer>, Vec<&StepPointer>) = pointers.iter().partition(|pointer| pointer.shared);
+    let asked: Vec<(&StepPointer, &WorkerId)> = plain.into_iter().map(|pointer| (pointer, worker)).collect();
+    let mut claimed: Vec<Claimed> =
+        claim_in(&mut *tx, &asked, lease, false).await?.into_iter().map(|(_, claimed)| claimed).collect();
+    tx.commit().await.map_err(StoreError::sql("take tasks"))?;
+    for pointer in shared {
+        // Should this fail, its step has no task, which the sweep notices.
+        claimed.extend(super::share::claim(store, pointer, worker, lease).await?);
+    }
+    Ok(Taken { tasks: rows.len(), claimed })
 }
 
 /// A claimed step and which of the pointers it is, counted from 1.

@@ -26,7 +26,7 @@ pub mod sweep;
 
 use changes::Changes;
 pub use finish::{Failed, complete, complete_many, fail, hand_back};
-pub use lease::{Beat, Claimed, WorkerId, claim, claim_many, heartbeat};
+pub use lease::{Beat, Claimed, Taken, WorkerId, claim, claim_many, heartbeat, take};
 pub use start::{Origin, Started, Trigger, enqueue_job, start_run, start_runs};
 pub use steer::{Retried, cancel, discard, retry};
 pub use sweep::{Swept, prune, sweep};

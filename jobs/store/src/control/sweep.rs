@@ -36,18 +36,15 @@ struct Stray {
     run: String,
     name: String,
     task_id: Option<String>,
-    held_by: Option<String>,
-    lost: bool,
 }
 
 /// Sweeps once.
 ///
 /// * `grace` - how long a ready step may look lost before it gets a new task; zero at the start of a worker.
-/// * `lease` - how long an apalis worker may be silent before it counts as dead.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn sweep(store: &Store, grace: Duration, lease: Duration) -> Result<Swept, StoreError> {
+pub async fn sweep(store: &Store, grace: Duration) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
     let host = this_host();
     let leases: Vec<Lease> = sqlx::query_as(include_str!("../../../../sql/queries/step/leases.sql"))
@@ -63,14 +60,11 @@ pub async fn sweep(store: &Store, grace: Duration, lease: Duration) -> Result<Sw
     }
     let strays: Vec<Stray> = sqlx::query_as(include_str!("../../../../sql/queries/step/strays.sql"))
         .bind(grace.as_secs_f64())
-        .bind(lease.as_secs_f64())
         .fetch_all(&store.pool)
         .await
         .map_err(StoreError::sql("look for lost tasks"))?;
     for stray in strays {
-        if stray.lost || stray.held_by.as_deref().is_some_and(|by| is_dead(by, &host)) {
-            swept.pushed += usize::from(push_stray(store, &stray).await?);
-        }
+        swept.pushed += usize::from(push_stray(store, &stray).await?);
     }
     Ok(swept)
 }

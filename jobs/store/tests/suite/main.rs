@@ -106,7 +106,7 @@ impl Case {
         shown.steps_detail.iter().map(|s| s.state.as_str()).collect::<Vec<_>>().join(" ")
     }
     async fn sweep(&self) -> control::Swept {
-        control::sweep(&self.store, Duration::ZERO, LEASE).await.unwrap()
+        control::sweep(&self.store, Duration::ZERO).await.unwrap()
     }
     /// Lets the lease run out without waiting for it.
     async fn let_lease_run_out(&self, claimed: &Claimed) {

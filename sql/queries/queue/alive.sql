@@ -1,0 +1,1 @@
+UPDATE apalis.workers SET last_seen = now() WHERE id = ANY ($1)
