@@ -10,6 +10,7 @@ pub mod catalogue;
 mod check;
 mod deadline;
 pub mod file;
+mod format;
 mod keys;
 mod param;
 pub mod partition;
@@ -20,6 +21,7 @@ pub mod template;
 pub mod workflow;
 
 pub use catalogue::{CatalogueError, Origin, find, load, load_all};
+pub use format::format;
 pub use plan::StepAssets;
 pub use problem::{Problem, Problems};
 pub use workflow::{PlanError, Workflow};
