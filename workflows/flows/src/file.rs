@@ -269,19 +269,27 @@ pub struct Concurrency {
 pub struct Span(pub Duration);
 
 impl Span {
+    /// The units and their lengths in milliseconds, shortest first.
+    pub(crate) const UNITS: [(&'static str, u64); 5] =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
     /// The length in the text.
     pub fn parse(text: &str) -> Option<Span> {
         let digits = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, unit) = text.split_at(digits);
-        let unit_ms = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
+        let (_, unit_ms) = Span::UNITS.into_iter().find(|(name, _)| *name == unit)?;
         Some(Span(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(unit_ms)?)))
+    }
+}
+
+/// In the longest unit that fits it whole.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        let fitting =
+            Span::UNITS.into_iter().rev().find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(u128::from(*unit_ms)));
+        let (unit, unit_ms) = fitting.unwrap_or(("s", 1_000));
+        write!(f, "{}{unit}", ms / u128::from(unit_ms))
     }
 }
 
@@ -343,6 +351,9 @@ mod tests {
         assert_eq!(Span::parse("14d"), Some(Span(Duration::from_secs(1_209_600))));
         for wrong in ["15", "m", "", "1w", "1.5h", "-2s", "99999999999999999999s", "1 m"] {
             assert_eq!(Span::parse(wrong), None, "{wrong}");
+        }
+        for (written, short) in [("60s", "1m"), ("90s", "90s"), ("24h", "1d"), ("1500ms", "1500ms"), ("0ms", "0s")] {
+            assert_eq!(Span::parse(written).unwrap().to_string(), short);
         }
     }
 
