@@ -50,7 +50,11 @@ pub enum CatalogueError {
     #[error(transparent)]
     Wrong(#[from] Problems),
     /// A file's name is not its workflow's name.
-    #[error("`{}` holds the workflow `{name}`; name the file {name}.toml", path.display())]
+    #[error(
+        "`{}` holds the workflow `{name}`; name the file {name}.{}",
+        path.display(),
+        path.extension().and_then(|ext| ext.to_str()).unwrap_or("toml")
+    )]
     Misnamed {
         /// The file.
         path: PathBuf,
@@ -115,7 +119,10 @@ pub fn load_all(folder: &Path) -> (BTreeMap<String, Workflow>, Vec<(PathBuf, Cat
         match workflow {
             Ok(workflow) => _ = all.insert(stem, workflow),
             Err(error) => {
-                all.remove(&stem);
+                // A file of the wrong name stands for nothing; what is there stays.
+                if !matches!(error, CatalogueError::Misnamed { .. }) {
+                    all.remove(&stem);
+                }
                 wrong.push((path, error));
             }
         }

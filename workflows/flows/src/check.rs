@@ -23,7 +23,10 @@ pub(crate) fn head(file: &File, problems: &mut Collector<'_>) {
     if let Some(on_failure) = &file.on_failure {
         twice(&on_failure.alert, "channel", problems);
         if on_failure.alert.is_empty() {
-            problems.add(file.name.span(), format!("alert names no channel; there are {}", CHANNELS.join(", ")));
+            problems.add(
+                file.place("on_failure.alert"),
+                format!("alert names no channel; there are {}", CHANNELS.join(", ")),
+            );
         }
     }
 }
@@ -45,8 +48,10 @@ fn schedule(file: &File, problems: &mut Collector<'_>) {
 fn partition(file: &File, problems: &mut Collector<'_>) {
     let partition = &file.partition;
     if !partition.has_time() && partition.depends_on_past {
-        problems
-            .add(file.name.span(), "depends_on_past needs partitions of kind hour, day or month: others have no past");
+        problems.add(
+            file.place("partition.depends_on_past"),
+            "depends_on_past needs partitions of kind hour, day or month: others have no past",
+        );
     }
     if let Some(schedule) = &file.schedule
         && partition.kind == crate::file::PartitionKind::Key

@@ -45,6 +45,16 @@ pub struct File {
     /// Whom a failed run is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
+    /// Where the values of the tables' keys stand, by `table.key`.
+    #[serde(skip)]
+    pub(crate) places: Places,
+}
+
+impl File {
+    /// Where the value of this key of a table stands.
+    pub(crate) fn place(&self, key: &str) -> Range<usize> {
+        self.places.get(key).cloned().unwrap_or_else(|| self.name.span())
+    }
 }
 
 /// Whom a failed run is told.

@@ -83,13 +83,12 @@ impl<'a> Planner<'a> {
         let need = |need: &Spanned<String>| self.instances.get(need.get_ref().as_str()).cloned().unwrap_or_default();
         let needs: Vec<String> = step.needs.iter().flat_map(need).collect();
         if let Some(require) = &step.require
+            && self.needs_are_known(step)
             && *require.min_ok.get_ref() as usize > needs.len()
         {
             let what = format!("min_ok = {}, but its needs are {} in all", require.min_ok.get_ref(), needs.len());
             self.fault(step, require.min_ok.span(), what);
         }
-        // An empty list makes no instances, and nobody waits for them.
-        self.instances.insert(step.name.get_ref(), Vec::new());
         let items = match items(step, self.ask.params) {
             Ok(items) => items,
             Err(what) => {
@@ -97,9 +96,16 @@ impl<'a> Planner<'a> {
                 return self.fault(step, at, what);
             }
         };
+        // An empty list makes no instances, and nobody waits for them.
+        self.instances.insert(step.name.get_ref(), Vec::new());
         for item in items {
             self.instance(step, item, needs.clone());
         }
+    }
+
+    /// False after a slip elsewhere, a misspelt need or a circle, which should not be told twice.
+    fn needs_are_known(&self, step: &Step) -> bool {
+        step.needs.iter().all(|need| self.instances.contains_key(need.get_ref().as_str()))
     }
 
     fn instance(&mut self, step: &'a Step, item: Option<&Value>, needs: Vec<String>) {
@@ -230,7 +236,9 @@ impl<'a> Planner<'a> {
         for (instance, what) in found {
             let of =
                 |step: &&Step| self.instances.get(step.name.get_ref().as_str()).is_some_and(|i| i.contains(&instance));
-            if let Some(step) = self.file.step.iter().find(of) {
+            if let Some(step) = self.file.step.iter().find(of)
+                && self.needs_are_known(step)
+            {
                 self.fault(step, step.name.span(), what);
             }
         }

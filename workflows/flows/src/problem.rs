@@ -62,6 +62,10 @@ impl<'a> Collector<'a> {
         self.found.push((at.start, what.into()));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     pub(crate) fn finish(self) -> Result<(), Problems> {
         if self.found.is_empty() { Ok(()) } else { Err(self.told()) }
     }

@@ -1,6 +1,6 @@
 //! Text to [`File`]: TOML as people write it, or JSON, the machine form of the same keys.
 
-use crate::file::File;
+use crate::file::{File, Places};
 use crate::keys::{self, ROOT};
 use crate::problem::{Collector, Problems};
 use serde::Deserialize;
@@ -33,17 +33,19 @@ pub fn json(name: &str, text: &str) -> Result<File, Problems> {
         let at = above + error.column().saturating_sub(1);
         problems.add(at..at, format!("this is not JSON: {error}"));
     }
+    if problems.is_empty() && !text.starts_with('{') {
+        problems.add(0..0, "a workflow file in JSON is one object and begins with `{`");
+    }
     problems.finish()?;
-    let inline = inline_toml(text);
+    // A value of TOML has nothing around it, not even the line break that ends a file.
+    let inline = inline_toml(text.trim_end());
     let mut problems = Collector::new(name, text);
     match DeValue::parse(&inline) {
         Ok(mut value) => {
-            let at = value.span();
             drop_nulls(value.get_mut());
             if let DeValue::Table(table) = value.into_inner() {
-                return decode(name, text, Spanned::new(at, table));
+                return decode(name, text, Spanned::new(0..text.len(), table));
             }
-            problems.add(0..0, "a workflow file in JSON is one object");
         }
         Err(error) => problems.add(error.span().unwrap_or(0..0), error.message()),
     }
@@ -55,20 +57,28 @@ fn decode(name: &str, text: &str, root: Spanned<DeTable<'_>>) -> Result<File, Pr
     // What the whole file lacks is told at its first character.
     keys::check(root.get_ref(), 0..0, &ROOT, &mut problems);
     problems.finish()?;
-    let places = with_places(root.get_ref());
+    let (top, places) = (places(root.get_ref()), with_places(root.get_ref()));
     let mut file = File::deserialize(toml::de::Deserializer::from(root)).map_err(|error| {
         let mut problems = Collector::new(name, text);
         problems.add(error.span().unwrap_or(0..0), error.message());
         problems.told()
     })?;
+    file.places = top;
     for (step, places) in file.step.iter_mut().zip(places) {
         step.with_places = places;
     }
     Ok(file)
 }
 
+/// Where the values of the tables' keys stand, by `table.key`.
+fn places(root: &DeTable<'_>) -> Places {
+    let tables = root.iter().filter_map(|(name, value)| Some((name.get_ref(), value.get_ref().as_table()?)));
+    let keys = tables.flat_map(|(name, table)| table.iter().map(move |(key, value)| (name, key, value)));
+    keys.map(|(name, key, value)| (format!("{name}.{}", key.get_ref()), value.span())).collect()
+}
+
 /// For each step, where the keys of its `with` stand.
-fn with_places(root: &DeTable<'_>) -> Vec<crate::file::Places> {
+fn with_places(root: &DeTable<'_>) -> Vec<Places> {
     let steps = root.get("step").and_then(|steps| steps.get_ref().as_array());
     let places = |step: &Spanned<DeValue<'_>>| {
         let with = step.get_ref().as_table().and_then(|step| step.get("with")).and_then(|w| w.get_ref().as_table());
@@ -151,7 +161,7 @@ mod tests {
 
     #[test]
     fn json_is_the_same_file_and_its_problems_have_the_same_places() {
-        let good = "{\n  \"schema\": 1, \"name\": \"a:b \\\"null\\\\\",\n  \"owner\": null,\n  \"step\": []\n}";
+        let good = "{\n  \"schema\": 1, \"name\": \"a:b \\\"null\\\\\",\n  \"owner\": null,\n  \"step\": []\n}\n";
         let file = json("x.json", good);
         let told = |text: &str| json("x.json", text).unwrap_err().to_string();
         assert_eq!(file.unwrap().name.get_ref(), "a:b \"null\\");
@@ -165,6 +175,6 @@ mod tests {
             "{}",
             told("{\n  \"schema\" 1\n}")
         );
-        assert_eq!(told("[]"), "x.json:1:1: a workflow file in JSON is one object");
+        assert_eq!(told("[]"), "x.json:1:1: a workflow file in JSON is one object and begins with `{`");
     }
 }

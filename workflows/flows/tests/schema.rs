@@ -76,7 +76,8 @@ fn the_full_file_uses_every_key_of_the_schema_and_both_take_it() {
     for (at, _) in full().as_object().unwrap() {
         assert!(!workflow.definition()[at].is_null(), "{at}");
     }
-    for (step, kept) in full()["step"].as_array().unwrap().iter().zip(workflow.definition()["step"].as_array().unwrap()) {
+    for (step, kept) in full()["step"].as_array().unwrap().iter().zip(workflow.definition()["step"].as_array().unwrap())
+    {
         assert!(step.as_object().unwrap().keys().all(|key| !kept[key].is_null()), "{kept}");
     }
 }
@@ -90,7 +91,9 @@ fn parser_and_schema_agree_about_spoilt_values() {
     let open = |path: &str| path.starts_with("/params/") || path.contains("/with/");
     let mut refused = 0;
     for path in all.iter().filter(|path| !open(path)) {
-        for wrong in [json!("No such thing!"), json!(7.5), json!(-1), json!(true), json!({"x": 1}), json!([[]]), json!("")] {
+        for wrong in
+            [json!("No such thing!"), json!(7.5), json!(-1), json!(true), json!({"x": 1}), json!([[]]), json!("")]
+        {
             let mut spoilt = full();
             *spoilt.pointer_mut(path).unwrap() = wrong.clone();
             let ours = Workflow::parse_json("x.json", &spoilt.to_string());
@@ -99,7 +102,10 @@ fn parser_and_schema_agree_about_spoilt_values() {
                 refused += 1;
             } else if let Err(problems) = ours {
                 // What only the parser can know: names, zones, cron fields, templates, assets.
-                let deep = ["cron", "timezone", "name", "needs", "for_each", "key", "inputs", "outputs", "with", "params", "start"];
+                let deep = [
+                    "cron", "timezone", "name", "needs", "for_each", "key", "inputs", "outputs", "with", "params",
+                    "start",
+                ];
                 let known = deep.iter().any(|key| path.split('/').any(|part| part == *key));
                 assert!(known, "the parser alone refuses {path} = {wrong}: {problems}");
             }
