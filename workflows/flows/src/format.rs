@@ -20,7 +20,8 @@ pub fn format(text: &str) -> Result<String, Problems> {
         problems.add(error.span().unwrap_or(0..0), error.message());
         problems.told()
     })?;
-    let mut out = Vec::new();
+    let (head, document) = split_head(document);
+    let mut out = head;
     section(&mut out, &[], false, document.as_table(), Some(&ROOT));
     let end = raw(Some(document.trailing()));
     if end.starts_with('\n') && !comments(end).is_empty() {
@@ -31,6 +32,22 @@ pub fn format(text: &str) -> Result<String, Problems> {
         out.pop();
     }
     Ok(out.iter().flat_map(|line| [line.as_str(), "\n"]).collect())
+}
+
+/// Takes off the comment that opens the file and has a blank line after it: it is about the whole file and stays on top,
+/// whichever key comes first.
+fn split_head(mut document: DocumentMut) -> (Vec<String>, DocumentMut) {
+    let Some(name) = document.iter().next().map(|(name, _)| name.to_owned()) else { return (Vec::new(), document) };
+    let mut head = Vec::new();
+    if let Some((mut key, Item::Value(_))) = document.get_key_value_mut(&name) {
+        let lines = comments(raw(key.leaf_decor().prefix()));
+        if let Some(blank) = lines.iter().rposition(String::is_empty) {
+            let rest: String = lines[blank + 1..].iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+            head = lines[..=blank].to_vec();
+            key.leaf_decor_mut().set_prefix(rest);
+        }
+    }
+    (head, document)
 }
 
 /// Writes a table: its header, its keys, then the tables below it.

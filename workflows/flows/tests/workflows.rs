@@ -208,3 +208,15 @@ fn every_file_of_the_folder_is_built_in() {
     let files: BTreeSet<String> = names.filter(|name| name.ends_with(".toml")).collect();
     assert_eq!(BUILT_IN.iter().map(|(file, _)| (*file).to_owned()).collect::<BTreeSet<_>>(), files);
 }
+
+#[test]
+fn the_example_of_the_page_is_good_and_laid_out() {
+    let page = include_str!("../../../docs/workflows.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let plan = plan(example);
+    let names: Vec<&str> = plan.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["ingest[binance]", "ingest[kraken]", "ingest[coinbase]", "validate", "report"]);
+    // The page lines its comments up; apart from that it is as `format` would have it.
+    let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    assert_eq!(words(&flows::format(example).unwrap()), words(example));
+}
