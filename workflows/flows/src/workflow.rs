@@ -56,7 +56,8 @@ impl Workflow {
     /// As [`Workflow::parse`]; lines are those of the definition printed with indentation. A definition that was fine
     /// once can be wrong now: a job kind may have gone.
     pub fn from_definition(definition: &Value) -> Result<Workflow, Problems> {
-        Workflow::parse_json("definition", &format!("{definition:#}"))
+        // JSON takes this character as it is, TOML, which reads it, only escaped.
+        Workflow::parse_json("definition", &format!("{definition:#}").replace('\u{7f}', "\\u007f"))
     }
 
     fn check(name: &str, text: &str, file: File) -> Result<Workflow, Problems> {

@@ -1,4 +1,5 @@
 //! Definitions in, plans out: quorum, limits, deadlines, channels, assets, stored definitions, differences, pictures.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
 use flows::{StepAssets, Workflow, diff, template};
 use proptest::prelude::*;
@@ -174,7 +175,45 @@ fn pictures_show_steps_needs_and_rules() {
 
 const KINDS: [(&str, &str); 3] = [("hour", "%Y-%m-%dT%H"), ("day", "%Y-%m-%d"), ("month", "%Y-%m")];
 
+/// Whatever TOML can hold that JSON can too.
+fn plain() -> impl Strategy<Value = toml::Value> {
+    let leaf = prop_oneof![
+        ".*".prop_map(toml::Value::String),
+        any::<i64>().prop_map(toml::Value::Integer),
+        (-1e300..1e300).prop_map(toml::Value::Float),
+        any::<bool>().prop_map(toml::Value::Boolean),
+        Just(toml::Value::Datetime("2024-02-29T07:00:00Z".parse().unwrap())),
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(toml::Value::Array),
+            prop::collection::btree_map(".*", inner, 0..4)
+                .prop_map(|map| map.into_iter().collect::<toml::Table>().into()),
+        ]
+    })
+}
+
 proptest! {
+    /// Any text and any value comes back from the store as it went in, and survives formatting.
+    #[test]
+    fn every_definition_comes_back(description in "\\PC*|[\u{0}-\u{ff}:\"\\\\]*", value in plain()) {
+        let table: toml::Table = [("p".to_owned(), value)].into_iter().collect();
+        let mut file: toml::Table = "schema = 1\nname = \"x\"\n[[step]]\nname = \"a\"\njob = \"report-daily\"\n\
+                                     with = { day = \"2026-11-20\" }\n".parse().unwrap();
+        file.insert("description".to_owned(), description.clone().into());
+        file.insert("params".to_owned(), table.into());
+        let text = file.to_string();
+        let workflow = Workflow::parse("x.toml", &text).unwrap();
+        prop_assert_eq!(&workflow.file().description, &description);
+        let again = Workflow::from_definition(workflow.definition()).unwrap();
+        prop_assert_eq!(again.sha256(), workflow.sha256());
+        prop_assert_eq!(again.definition(), workflow.definition());
+        let formatted = flows::format(&text).unwrap();
+        let laid_out = Workflow::parse("x.toml", &formatted).unwrap();
+        prop_assert_eq!(laid_out.sha256(), workflow.sha256());
+        prop_assert_eq!(flows::format(&formatted).unwrap(), formatted);
+    }
+
     /// Between, previous and range tell the same calendar.
     #[test]
     fn partitions_agree(kind in 0..3usize, first in 0i64..4_000_000_000, steps in 0i64..300) {
