@@ -8,8 +8,8 @@ const GAP_MAX_MINUTES: i64 = 24 * 60;
 
 /// The first moment at or after the slot at which clocks in the zone show this time.
 ///
-/// Where clocks are put forward past it, the first moment after the gap; where they are put back, the earlier of the two
-/// that is not before the slot. `None` only at the end of the calendar.
+/// Where clocks are put forward past it, the first moment after the gap; where they are put back, the earlier of the
+/// two that is not before the slot. `None` only at the end of the calendar.
 pub(crate) fn after(slot: DateTime<Utc>, zone: Tz, time: NaiveTime) -> Option<DateTime<Utc>> {
     let today = slot.with_timezone(&zone).date_naive();
     // The deadline is today or tomorrow; a zone that skips a day makes it one more.

@@ -1,5 +1,5 @@
-//! The workflow file as written: its types. Written out again they are its machine form, from which comes its hash: a key
-//! that was added to the format later is left out there when it is not set, so that older files keep their hash.
+//! The workflow file as written: its types. Written out again they are its machine form, from which comes its hash: a
+//! key that was added to the format later is left out there when it is not set, so that older files keep their hash.
 
 use chrono::NaiveTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

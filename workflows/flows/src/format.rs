@@ -1,6 +1,6 @@
-//! The canonical layout of a workflow file: keys in the order of [`crate::keys`], one blank line between tables, nothing
-//! aligned, one line per value unless it is a list that is too long or has comments inside. Comments stay with what they
-//! stand above or beside; those inside a `{ }` move above its key. The meaning, and so the hash, is never touched.
+//! The canonical layout of a workflow file: keys in the order of [`crate::keys`], one blank line between tables,
+//! nothing aligned, one line per value unless it is a list that is too long or has comments inside. Comments stay with
+//! what they stand above or beside; those inside a `{ }` move above its key. The meaning is never touched.
 
 use crate::keys::{self, Kind, ROOT};
 use crate::problem::{Collector, Problems};
@@ -34,8 +34,8 @@ pub fn format(text: &str) -> Result<String, Problems> {
     Ok(out.iter().flat_map(|line| [line.as_str(), "\n"]).collect())
 }
 
-/// Takes off the comment that opens the file and has a blank line after it: it is about the whole file and stays on top,
-/// whichever key comes first.
+/// Takes off the comment that opens the file and has a blank line after it: it is about the whole file and stays on
+/// top, whichever key comes first.
 fn split_head(mut document: DocumentMut) -> (Vec<String>, DocumentMut) {
     let Some(name) = document.iter().next().map(|(name, _)| name.to_owned()) else { return (Vec::new(), document) };
     let mut head = Vec::new();
@@ -170,8 +170,8 @@ fn entry(out: &mut Vec<String>, key: &Key, value: &Value, keys: Option<&keys::Ta
     out.push(beside(line, raw(value.decor().suffix())));
 }
 
-/// Writes the items of a list, one per line. A comment after an item's comma is that item's, though TOML reads it as the
-/// start of the next.
+/// Writes the items of a list, one per line. A comment after an item's comma is that item's, though TOML reads it as
+/// the start of the next.
 fn list(out: &mut Vec<String>, items: &Array) {
     let mut own_line = true;
     let between = |out: &mut Vec<String>, text: &str, own_line: bool| {

@@ -77,6 +77,8 @@ const fn must(name: &'static str, kind: Kind, doc: &'static str) -> Key {
 /// Channels an alert can go to.
 pub(crate) const CHANNELS: &[&str] = &["webhook", "file", "stdout"];
 const QUEUES: Kind = Kind::OneOf(&["io", "cpu", "report", "critical"]);
+const OVERLAP_DOC: &str = "A slot comes and the last run is not over: skip the slot (default), remember one, remember \
+                           all, run both, cancel the other.";
 const RETRY_DOC: &str = "When a failed attempt is tried again; what is not said comes from [defaults].";
 const TIMEOUT_DOC: &str = "Longest time of one attempt; 15m when nobody says.";
 const GRACE_DOC: &str = "Time to stop by itself after a cancel or a timeout; 20s when nobody says.";
@@ -108,11 +110,7 @@ static SCHEDULE: Table = Table {
         may("timezone", Kind::Text, "IANA name of the time zone whose rules count; UTC without one."),
         may("catchup", Kind::OneOf(&["none", "latest", "all"]), "Missed slots: run none, the newest (default), all."),
         may("catchup_window", Kind::Span, "How far back missed slots are made up; without one, all the way."),
-        may(
-            "overlap",
-            Kind::OneOf(&["skip", "buffer_one", "buffer_all", "allow", "cancel_other"]),
-            "A slot comes and the last run is not over: skip the slot (default), remember one, remember all, run both, cancel the other.",
-        ),
+        may("overlap", Kind::OneOf(&["skip", "buffer_one", "buffer_all", "allow", "cancel_other"]), OVERLAP_DOC),
         may("start", Kind::Date, "No slot before this day."),
         may("jitter", Kind::Span, "Slots begin up to this much later."),
     ],
@@ -209,6 +207,7 @@ impl Kind {
     fn check(&self, key: &str, value: &Spanned<DeValue<'_>>, problems: &mut Collector<'_>) {
         let at = value.span();
         let text = value.get_ref().as_str();
+        check_zero(value, problems);
         match (self, value.get_ref()) {
             (Kind::Table(keys), DeValue::Table(table)) => check(table, at, keys, problems),
             (Kind::Tables(keys), DeValue::Array(items)) => {
@@ -270,11 +269,19 @@ impl Kind {
     }
 }
 
-/// Tells every number that is not one: the machine form cannot hold it.
+/// Tells a text that the database could not hold.
+fn check_zero(value: &Spanned<DeValue<'_>>, problems: &mut Collector<'_>) {
+    if value.get_ref().as_str().is_some_and(|text| text.contains('\0')) {
+        problems.add(value.span(), "a text cannot hold the character 0");
+    }
+}
+
+/// Tells every value that the machine form cannot hold: numbers that are none, and texts.
 fn check_plain(value: &Spanned<DeValue<'_>>, problems: &mut Collector<'_>) {
     match value.get_ref() {
         DeValue::Table(table) => table.values().for_each(|v| check_plain(v, problems)),
         DeValue::Array(items) => items.iter().for_each(|v| check_plain(v, problems)),
+        DeValue::String(_) => check_zero(value, problems),
         DeValue::Float(number) if !number.as_str().parse::<f64>().is_ok_and(f64::is_finite) => {
             problems.add(value.span(), "a number here must be finite");
         }

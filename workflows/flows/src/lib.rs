@@ -1,6 +1,6 @@
-//! Workflow definitions: TOML files to checked workflows to run plans. In flow order: [`read`] parses what [`file`] holds,
-//! [`workflow`] checks and plans, [`catalogue`] finds. Pure apart from reading the user's files; nothing here runs
-//! anything. How to write a file: `docs/workflows.md`.
+//! Workflow definitions: TOML files to checked workflows to run plans. In flow order: [`read`] parses what [`file`]
+//! holds, [`workflow`] checks and plans, [`catalogue`] finds. Pure apart from reading the user's files; nothing here
+//! runs anything. How to write a file: `docs/workflows.md`.
 //!
 //! **Absent on purpose:** a template language; the scheduler (schedules are parsed and checked here, their slots are
 //! carried out elsewhere).

@@ -5,8 +5,8 @@ use crate::keys::{Key, Kind, ROOT, Table};
 use serde_json::{Map, Value, json};
 use spec::jobs;
 
-/// JSON Schema (draft 2020-12) of a workflow file. What needs a look at several keys at once, such as names of steps and
-/// templates, is left to [`crate::Workflow::parse`].
+/// JSON Schema (draft 2020-12) of a workflow file. What needs a look at several keys at once, such as names of steps
+/// and templates, is left to [`crate::Workflow::parse`].
 pub fn json_schema() -> Value {
     let mut schema = table(&ROOT);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");

@@ -1,6 +1,6 @@
 //! Filling in templates. Not a language: only `{partition}`, `{partition.start}`, `{partition.end}`, `{params.<name>}`,
-//! in a fan-out `{item}`, and in a job's input `{run.id}`. A string that is one template becomes the value itself, lists
-//! included. A run has no id while it is planned, so `{run.id}` stays as it is until [`fill_run_id`].
+//! in a fan-out `{item}`, and in a job's input `{run.id}`. A string that is one template becomes the value itself,
+//! lists included. A run has no id while it is planned, so `{run.id}` stays as it is until [`fill_run_id`].
 
 use crate::partition::Range;
 use crate::problem::meant;

@@ -178,7 +178,7 @@ const KINDS: [(&str, &str); 3] = [("hour", "%Y-%m-%dT%H"), ("day", "%Y-%m-%d"), 
 /// Whatever TOML can hold that JSON can too.
 fn plain() -> impl Strategy<Value = toml::Value> {
     let leaf = prop_oneof![
-        ".*".prop_map(toml::Value::String),
+        "[^\u{0}]*".prop_map(toml::Value::String),
         any::<i64>().prop_map(toml::Value::Integer),
         (-1e300..1e300).prop_map(toml::Value::Float),
         any::<bool>().prop_map(toml::Value::Boolean),
@@ -196,7 +196,7 @@ fn plain() -> impl Strategy<Value = toml::Value> {
 proptest! {
     /// Any text and any value comes back from the store as it went in, and survives formatting.
     #[test]
-    fn every_definition_comes_back(description in "\\PC*|[\u{0}-\u{ff}:\"\\\\]*", value in plain()) {
+    fn every_definition_comes_back(description in "\\PC*|[\u{1}-\u{ff}:\"\\\\]*", value in plain()) {
         let table: toml::Table = [("p".to_owned(), value)].into_iter().collect();
         let mut file: toml::Table = "schema = 1\nname = \"x\"\n[[step]]\nname = \"a\"\njob = \"report-daily\"\n\
                                      with = { day = \"2026-11-20\" }\n".parse().unwrap();

@@ -76,6 +76,8 @@ fn heads_that_cannot_be() {
     );
     check("\"webhook\"", "\"file\", \"file\"", &["x.toml:27:18: the channel `file` is there twice"]);
     check("[\"webhook\"]", "[]", &["x.toml:27:9: alert names no channel; there are webhook, file, stdout"]);
+    check("depth = 5", "depth = [inf]", &["x.toml:10:10: a number here must be finite"]);
+    check("depth = 5", "depth = \"\\u0000\"", &["x.toml:10:9: a text cannot hold the character 0"]);
     let cron = told(&GOOD.replace("20 0 * * *", "61 0 * * *"));
     assert!(cron[0].starts_with("x.toml:4:8: `61 0 * * *` is not a cron pattern"), "{cron:?}");
     let zone = told(&GOOD.replace("\"UTC\"", "\"Mars/Base\"").replace("20 0 * * *", "x"));
