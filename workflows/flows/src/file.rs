@@ -1,12 +1,19 @@
-//! The workflow file as written: its types and its parser. Every key is known or refused by name and place.
+//! The workflow file as written: its types. Written out again they are its machine form, from which comes its hash: a
+//! key that was added to the format later is left out there when it is not set, so that older files keep their hash.
 
-use crate::problem::{Collector, Problems, meant};
+use chrono::NaiveTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use spec::plan::Backoff;
 use spec::{Queue, When};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+
+/// Where the keys of a table stand, in bytes.
+pub(crate) type Places = BTreeMap<String, Range<usize>>;
 
 /// A workflow file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -27,7 +34,7 @@ pub struct File {
     #[serde(default)]
     pub partition: Partition,
     /// Parameters with their defaults.
-    #[serde(default)]
+    #[serde(default, serialize_with = "plain")]
     pub params: toml::Table,
     /// What steps have unless they say otherwise.
     #[serde(default)]
@@ -35,6 +42,26 @@ pub struct File {
     /// The steps.
     #[serde(default)]
     pub step: Vec<Step>,
+    /// Whom a failed run is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Where the values of the tables' keys stand, by `table.key`.
+    #[serde(skip)]
+    pub(crate) places: Places,
+}
+
+impl File {
+    /// Where the value of this key of a table stands.
+    pub(crate) fn place(&self, key: &str) -> Range<usize> {
+        self.places.get(key).cloned().unwrap_or_else(|| self.name.span())
+    }
+}
+
+/// Whom a failed run is told.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OnFailure {
+    /// The channels: `webhook`, `file`, `stdout`.
+    pub alert: Vec<Spanned<String>>,
 }
 
 /// When a workflow runs by itself.
@@ -54,7 +81,7 @@ pub struct Schedule {
     #[serde(default)]
     pub overlap: Overlap,
     /// No slot before this day.
-    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "date", serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub start: Option<toml::value::Datetime>,
     /// Slots begin up to this much later.
     pub jitter: Option<Span>,
@@ -62,6 +89,36 @@ pub struct Schedule {
 
 fn as_text<S: Serializer>(date: &Option<toml::value::Datetime>, to: S) -> Result<S::Ok, S::Error> {
     date.as_ref().map(ToString::to_string).serialize(to)
+}
+
+/// A date of TOML, or its text, which is what the machine form has.
+fn date<'de, D: Deserializer<'de>>(from: D) -> Result<Option<toml::value::Datetime>, D::Error> {
+    match toml::Value::deserialize(from)? {
+        toml::Value::Datetime(date) => Ok(Some(date)),
+        toml::Value::String(text) => text.parse().map(Some).map_err(serde::de::Error::custom),
+        _ => Err(serde::de::Error::custom("this is not a day")),
+    }
+}
+
+/// The table as JSON, without what only TOML has.
+fn plain<S: Serializer>(table: &toml::Table, to: S) -> Result<S::Ok, S::Error> {
+    to_json(table).serialize(to)
+}
+
+/// The table as JSON; a date becomes its text.
+pub(crate) fn to_json(table: &toml::Table) -> Map<String, Value> {
+    fn value(from: &toml::Value) -> Value {
+        match from {
+            toml::Value::String(text) => Value::from(text.as_str()),
+            toml::Value::Integer(number) => Value::from(*number),
+            toml::Value::Float(number) => Value::from(*number),
+            toml::Value::Boolean(truth) => Value::from(*truth),
+            toml::Value::Datetime(date) => Value::from(date.to_string()),
+            toml::Value::Array(items) => items.iter().map(value).collect(),
+            toml::Value::Table(table) => Value::Object(to_json(table)),
+        }
+    }
+    table.iter().map(|(key, v)| (key.clone(), value(v))).collect()
 }
 
 fn utc() -> Spanned<String> {
@@ -107,6 +164,9 @@ pub struct Partition {
     /// How far behind the clock the newest complete partition is.
     #[serde(default)]
     pub lag: Span,
+    /// A run waits until the partition before it is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub depends_on_past: bool,
 }
 
 /// The kinds of partitions.
@@ -164,11 +224,16 @@ pub struct Step {
     /// The steps it needs.
     #[serde(default)]
     pub needs: Vec<Spanned<String>>,
+    /// A quorum of its needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require: Option<Require>,
     /// One instance per item of this list parameter: `params.venues`.
     pub for_each: Option<Spanned<String>>,
     /// The job's input; strings may hold templates.
-    #[serde(default)]
+    #[serde(default, serialize_with = "plain")]
     pub with: toml::Table,
+    #[serde(skip)]
+    pub(crate) with_places: Places,
     /// Which outcomes of its needs let it run.
     pub when: Option<When>,
     /// Queue.
@@ -179,6 +244,34 @@ pub struct Step {
     pub grace: Option<Span>,
     /// Retry rules.
     pub retry: Option<RetryRules>,
+    /// A limit it shares with every step that names the same key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// Assets it reads; may hold templates and `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Spanned<String>>,
+    /// Assets it makes; may hold templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Spanned<String>>,
+    /// Late after this time of day, in the schedule's zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Spanned<TimeOfDay>>,
+}
+
+/// A quorum.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Require {
+    /// This many of the needs done are enough.
+    pub min_ok: Spanned<u32>,
+}
+
+/// A shared limit as written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Concurrency {
+    /// What is shared; may hold templates.
+    pub key: Spanned<String>,
+    /// How many may use it at once.
+    pub max: u32,
 }
 
 /// A length of time, written `500ms`, `20s`, `15m`, `2h`, `14d`.
@@ -186,19 +279,27 @@ pub struct Step {
 pub struct Span(pub Duration);
 
 impl Span {
+    /// The units and their lengths in milliseconds, shortest first.
+    pub(crate) const UNITS: [(&'static str, u64); 5] =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
     /// The length in the text.
     pub fn parse(text: &str) -> Option<Span> {
         let digits = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, unit) = text.split_at(digits);
-        let unit_ms = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
+        let (_, unit_ms) = Span::UNITS.into_iter().find(|(name, _)| *name == unit)?;
         Some(Span(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(unit_ms)?)))
+    }
+}
+
+/// In the longest unit that fits it whole.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        let fitting =
+            Span::UNITS.into_iter().rev().find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(u128::from(*unit_ms)));
+        let (unit, unit_ms) = fitting.unwrap_or(("s", 1_000));
+        write!(f, "{}{unit}", ms / u128::from(unit_ms))
     }
 }
 
@@ -217,73 +318,35 @@ impl Serialize for Span {
     }
 }
 
-/// Parses a file; `name` is used in messages only.
-///
-/// # Errors
-/// Every unknown key with its place and the nearest known one, else the first value of the wrong type.
-pub fn parse(name: &str, text: &str) -> Result<File, Problems> {
-    let mut problems = Collector::new(name, text);
-    match DeTable::parse(text) {
-        Ok(root) => {
-            check_keys(root.get_ref(), &ROOT, &mut problems);
-            problems.finish()?;
-        }
-        Err(error) => {
-            problems.add(error.span().unwrap_or(0..0), error.message());
-            problems.finish()?;
-        }
+/// A time of day, written `02:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(pub NaiveTime);
+
+impl TimeOfDay {
+    /// The time in the text: two digits, a colon, two digits.
+    pub fn parse(text: &str) -> Option<TimeOfDay> {
+        let time = NaiveTime::parse_from_str(text, "%H:%M").ok().map(TimeOfDay)?;
+        // The parser of times also takes ` 2:00`.
+        (time.to_string() == text).then_some(time)
     }
-    toml::from_str(text).map_err(|error| {
-        let mut problems = Collector::new(name, text);
-        problems.add(error.span().unwrap_or(0..0), error.message());
-        problems.finish().err().unwrap_or(Problems(Vec::new()))
-    })
 }
 
-/// The keys a table may have, and what its tables may have in turn. No entry below a key: anything goes.
-struct Keys {
-    table: &'static str,
-    known: &'static [&'static str],
-    below: &'static [(&'static str, &'static Keys)],
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%H:%M"))
+    }
 }
 
-static RETRY: Keys = Keys { table: "retry", known: &["max", "backoff", "base", "cap", "jitter"], below: &[] };
-static DEFAULTS: Keys =
-    Keys { table: "[defaults]", known: &["timeout", "grace", "retry", "queue"], below: &[("retry", &RETRY)] };
-static SCHEDULE: Keys = Keys {
-    table: "[schedule]",
-    known: &["cron", "timezone", "catchup", "catchup_window", "overlap", "start", "jitter"],
-    below: &[],
-};
-static PARTITION: Keys = Keys { table: "[partition]", known: &["kind", "lag"], below: &[] };
-static STEP: Keys = Keys {
-    table: "[[step]]",
-    known: &["name", "job", "needs", "for_each", "with", "when", "queue", "timeout", "grace", "retry"],
-    below: &[("retry", &RETRY)],
-};
-static ROOT: Keys = Keys {
-    table: "a workflow file",
-    known: &["schema", "name", "description", "owner", "schedule", "partition", "params", "defaults", "step"],
-    below: &[("schedule", &SCHEDULE), ("partition", &PARTITION), ("defaults", &DEFAULTS), ("step", &STEP)],
-};
+impl<'de> Deserialize<'de> for TimeOfDay {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<TimeOfDay, D::Error> {
+        let text = String::deserialize(from)?;
+        TimeOfDay::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a time of day")))
+    }
+}
 
-fn check_keys(table: &DeTable<'_>, keys: &Keys, problems: &mut Collector<'_>) {
-    for (key, value) in table.iter() {
-        let name = key.get_ref().as_ref();
-        if !keys.known.contains(&name) {
-            let hint = meant(name, keys.known.iter().copied());
-            problems.add(key.span(), format!("{} has no key `{name}`{hint}", keys.table));
-        } else if let Some((_, below)) = keys.below.iter().find(|(at, _)| *at == name) {
-            match value.get_ref() {
-                DeValue::Table(inner) => check_keys(inner, below, problems),
-                DeValue::Array(items) => {
-                    for inner in items.iter().filter_map(|item| item.get_ref().as_table()) {
-                        check_keys(inner, below, problems);
-                    }
-                }
-                _ => {}
-            }
-        }
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -299,29 +362,18 @@ mod tests {
         for wrong in ["15", "m", "", "1w", "1.5h", "-2s", "99999999999999999999s", "1 m"] {
             assert_eq!(Span::parse(wrong), None, "{wrong}");
         }
+        for (written, short) in [("60s", "1m"), ("90s", "90s"), ("24h", "1d"), ("1500ms", "1500ms"), ("0ms", "0s")] {
+            assert_eq!(Span::parse(written).unwrap().to_string(), short);
+        }
     }
 
     #[test]
-    fn unknown_keys_are_all_told_with_place_and_nearest_name() {
-        let text =
-            "schema = 1\nname = \"x\"\nonwer = \"me\"\n\n[[step]]\nname = \"a\"\njob = \"j\"\n  retry = { maxx = 3 }\n";
-        let problems = parse("x.toml", text).unwrap_err();
-        let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "x.toml:3:1: a workflow file has no key `onwer`; did you mean `owner`?",
-                "x.toml:8:13: retry has no key `maxx`; did you mean `max`?",
-            ]
-        );
-    }
-
-    #[test]
-    fn wrong_types_and_broken_syntax_are_told_with_their_place() {
-        let told = |text: &str| parse("x.toml", text).unwrap_err().to_string();
-        assert!(told("schema = 1\nname = 7\n").starts_with("x.toml:2:8: "), "{}", told("schema = 1\nname = 7\n"));
-        assert!(told("schema = 1\nname = \n").starts_with("x.toml:2:"), "{}", told("schema = 1\nname = \n"));
-        let slow = told("schema = 1\nname = \"x\"\n[defaults]\ntimeout = \"soon\"\n");
-        assert!(slow.starts_with("x.toml:4:11: `soon` is not a length of time"), "{slow}");
+    fn times_of_day_have_two_digits_each() {
+        for good in ["00:00", "02:00", "23:59"] {
+            assert_eq!(TimeOfDay::parse(good).map(|t| t.to_string()).as_deref(), Some(good));
+        }
+        for wrong in ["24:00", "2:00", " 2:00", "02:60", "0200", "02:00:00", "+2:00", ""] {
+            assert_eq!(TimeOfDay::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,16 +1,32 @@
-//! Workflow definitions: TOML files to checked workflows to run plans. In flow order: [`file`] parses, [`workflow`]
-//! checks and plans, [`catalogue`] finds. Pure apart from reading the user's files; nothing here runs anything.
+//! Workflow definitions: TOML files to checked workflows to run plans. In flow order: [`read`] parses what [`file`]
+//! holds, [`workflow`] checks and plans, [`catalogue`] finds. Pure apart from reading the user's files; nothing here
+//! runs anything. How to write a file: `docs/workflows.md`.
 //!
 //! **Absent on purpose:** a template language; the scheduler (schedules are parsed and checked here, their slots are
-//! made elsewhere); keys of the format that nothing carries out yet, which are refused rather than ignored.
+//! carried out elsewhere).
 
+mod asset;
 pub mod catalogue;
+mod check;
+mod deadline;
+mod diff;
 pub mod file;
+mod format;
+mod graph;
+mod keys;
+mod param;
 pub mod partition;
+mod plan;
 pub mod problem;
-mod template;
+pub mod read;
+mod schema;
+pub mod template;
 pub mod workflow;
 
-pub use catalogue::{CatalogueError, find, load};
+pub use catalogue::{CatalogueError, Origin, find, load, load_all};
+pub use diff::{Change, diff};
+pub use format::format;
+pub use plan::StepAssets;
 pub use problem::{Problem, Problems};
+pub use schema::json_schema;
 pub use workflow::{PlanError, Workflow};

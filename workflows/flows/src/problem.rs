@@ -35,6 +35,17 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+impl Problems {
+    /// The same problems, told of a file of this name.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Problems {
+        for problem in &mut self.0 {
+            name.clone_into(&mut problem.file);
+        }
+        self
+    }
+}
+
 /// Collects problems of one file.
 pub(crate) struct Collector<'a> {
     file: &'a str,
@@ -55,18 +66,21 @@ impl<'a> Collector<'a> {
         self.found.is_empty()
     }
 
-    pub(crate) fn finish(mut self) -> Result<(), Problems> {
-        if self.found.is_empty() {
-            return Ok(());
-        }
-        self.found.sort_by_key(|(at, _)| *at);
+    pub(crate) fn finish(self) -> Result<(), Problems> {
+        if self.found.is_empty() { Ok(()) } else { Err(self.told()) }
+    }
+
+    /// All of them, sorted by place, each once.
+    pub(crate) fn told(mut self) -> Problems {
+        self.found.sort();
+        self.found.dedup();
         let locate = |(at, what): (usize, String)| {
             let before = self.text.get(..at).unwrap_or(self.text);
             let start = before.rfind('\n').map_or(0, |newline| newline + 1);
             let line = before.matches('\n').count() + 1;
             Problem { file: self.file.to_owned(), line, column: before[start..].chars().count() + 1, what }
         };
-        Err(Problems(self.found.into_iter().map(locate).collect()))
+        Problems(self.found.into_iter().map(locate).collect())
     }
 }
 

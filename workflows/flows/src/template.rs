@@ -1,12 +1,27 @@
-//! Filling in templates. Not a language: only `{partition}`, `{partition.start}`, `{partition.end}`, `{params.<name>}`
-//! and, in a fan-out, `{item}`. A string that is one template becomes the value itself, lists included.
+//! Filling in templates. Not a language: only `{partition}`, `{partition.start}`, `{partition.end}`, `{params.<name>}`,
+//! in a fan-out `{item}`, and in a job's input `{run.id}`. A string that is one template becomes the value itself,
+//! lists included. A run has no id while it is planned, so `{run.id}` stays as it is until [`fill_run_id`].
 
 use crate::partition::Range;
 use crate::problem::meant;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value};
 
+/// The template that is filled in when the run gets its id.
+pub const RUN_ID: &str = "{run.id}";
+
+/// Puts the run's id wherever a text in the value says `{run.id}`.
+pub fn fill_run_id(value: &mut Value, id: &str) {
+    match value {
+        Value::String(text) if text.contains(RUN_ID) => *text = text.replace(RUN_ID, id),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_run_id(item, id)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| fill_run_id(field, id)),
+        _ => {}
+    }
+}
+
 /// What templates may refer to.
+#[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) partition: &'a str,
     pub(crate) range: Option<Range>,
@@ -25,6 +40,18 @@ impl Scope<'_> {
                 filled.collect::<Result<_, String>>().map(Value::Object)
             }
             other => Ok(other.clone()),
+        }
+    }
+
+    /// A name made of a text with templates. It is needed before the run has an id.
+    pub(crate) fn fill_name(&self, text: &str) -> Result<String, String> {
+        if text.contains(RUN_ID) {
+            return Err(format!("`{RUN_ID}` may only stand in `with`; here there is no run yet"));
+        }
+        match self.fill_text(text)? {
+            Value::String(name) => Ok(name),
+            Value::Number(number) => Ok(number.to_string()),
+            other => Err(format!("`{text}` is {other}, which is no name")),
         }
     }
 
@@ -60,6 +87,7 @@ impl Scope<'_> {
             "partition" => Ok(Value::String(self.partition.to_owned())),
             "partition.start" => moment(|range| range.start),
             "partition.end" => moment(|range| range.end),
+            "run.id" => Ok(Value::from(RUN_ID)),
             "item" => self.item.cloned().ok_or_else(|| "`{item}` is only there in a step with for_each".to_owned()),
             _ => {
                 let param = name.strip_prefix("params.");
@@ -67,7 +95,7 @@ impl Scope<'_> {
                     return Ok(value.clone());
                 }
                 let params: Vec<String> = self.params.keys().map(|key| format!("params.{key}")).collect();
-                let fixed = ["partition", "partition.start", "partition.end", "item"];
+                let fixed = ["partition", "partition.start", "partition.end", "run.id", "item"];
                 let hint = meant(name, fixed.into_iter().chain(params.iter().map(String::as_str)));
                 Err(format!("there is no template `{{{name}}}`{hint}"))
             }
@@ -100,6 +128,14 @@ mod tests {
             fill(json!({"v": "{params.venues}", "d": "{params.depth}", "k": "x/{item}/{partition}", "n": [1]}));
         assert_eq!(filled.unwrap(), json!({"v": ["a", "b"], "d": 5, "k": "x/kraken/2026-11-20", "n": [1]}));
         assert_eq!(fill(json!("{partition.end}")).unwrap(), json!("2026-11-21T00:00:00Z"));
+    }
+
+    #[test]
+    fn the_run_id_waits_until_there_is_a_run() {
+        let mut filled = fill(json!({"key": "{item}/{run.id}", "list": ["{run.id}", 7]})).unwrap();
+        assert_eq!(filled, json!({"key": "kraken/{run.id}", "list": ["{run.id}", 7]}));
+        fill_run_id(&mut filled, "01K9ZC3W");
+        assert_eq!(filled, json!({"key": "kraken/01K9ZC3W", "list": ["01K9ZC3W", 7]}));
     }
 
     #[test]

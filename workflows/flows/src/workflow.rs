@@ -1,19 +1,15 @@
 //! A checked workflow and its plans.
 
-use crate::file::{self, File, RetryRules, Span, Step};
-use crate::partition::Range;
+use crate::catalogue::Origin;
+use crate::file::{File, to_json};
+use crate::plan::{self, Ask, Planned, StepAssets};
 use crate::problem::{Collector, Problems, meant};
-use crate::template::Scope;
+use crate::{check, param, read};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use spec::{Retry, RunPlan, StepPlan, When, jobs};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use spec::RunPlan;
 use thiserror::Error;
-
-const TIMEOUT: Duration = Duration::from_secs(15 * 60);
-const GRACE: Duration = Duration::from_secs(20);
 
 /// A workflow in which everything that can be checked without running it holds.
 #[derive(Clone, Debug)]
@@ -24,6 +20,7 @@ pub struct Workflow {
     sha256: String,
     /// Indices of `file.step`, needs first, otherwise as written.
     order: Vec<usize>,
+    pub(crate) origin: Origin,
 }
 
 /// A run that cannot be planned.
@@ -37,24 +34,49 @@ pub struct PlanError {
 }
 
 impl Workflow {
-    /// Parses and checks a workflow file; `name` is used in messages only.
+    /// Parses and checks a workflow file in TOML; `name` is used in messages only.
     ///
     /// # Errors
     /// Everything that is wrong with it, with line and column.
     pub fn parse(name: &str, text: &str) -> Result<Workflow, Problems> {
-        let file = file::parse(name, text)?;
+        Workflow::check(name, text, read::toml(name, text)?)
+    }
+
+    /// Parses and checks a workflow file in JSON, with the same keys as in TOML; `name` is used in messages only.
+    ///
+    /// # Errors
+    /// As [`Workflow::parse`].
+    pub fn parse_json(name: &str, text: &str) -> Result<Workflow, Problems> {
+        Workflow::check(name, text, read::json(name, text)?)
+    }
+
+    /// The workflow of a stored definition, see [`RunPlan::definition`]. It has the hash it had.
+    ///
+    /// # Errors
+    /// As [`Workflow::parse`]; lines are those of the definition printed with indentation. A definition that was fine
+    /// once can be wrong now: a job kind may have gone.
+    pub fn from_definition(definition: &Value) -> Result<Workflow, Problems> {
+        // JSON takes this character as it is, TOML, which reads it, only escaped.
+        Workflow::parse_json("definition", &format!("{definition:#}").replace('\u{7f}', "\\u007f"))
+    }
+
+    fn check(name: &str, text: &str, file: File) -> Result<Workflow, Problems> {
         let mut problems = Collector::new(name, text);
-        check_head(&file, &mut problems);
-        check_names(&file, &mut problems);
-        let order = order(&file, &mut problems);
+        check::head(&file, &mut problems);
+        check::names(&file, &mut problems);
+        let order = check::order(&file, &mut problems);
         let params = to_json(&file.params);
-        let definition = serde_json::to_value(&file).expect("a file of plain values is always JSON");
-        let sha256 = hex::encode(Sha256::digest(definition.to_string()));
-        let workflow = Workflow { file, params, definition, sha256, order };
-        if problems.is_empty() {
-            check_inputs(&workflow, &mut problems);
+        // An example run checks every template and every job's input.
+        let partition = file.partition.example();
+        let range = file.partition.range(partition).ok().flatten();
+        let example = Ask { partition, range, params: &params, slot: None };
+        for fault in plan::plan(&file, &order, &example).err().unwrap_or_default() {
+            problems.add(fault.at, format!("step `{}`: {}", fault.step, fault.what));
         }
-        problems.finish().map(|()| workflow)
+        problems.finish()?;
+        let definition = serde_json::to_value(&file).expect("a file of plain values is always JSON");
+        let sha256 = hex::encode(Sha256::digest(canonical(&definition)));
+        Ok(Workflow { file, params, definition, sha256, order, origin: Origin::Text })
     }
 
     /// Its name.
@@ -65,6 +87,16 @@ impl Workflow {
     /// The file as parsed.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Its machine form: what [`Workflow::from_definition`] takes.
+    pub fn definition(&self) -> &Value {
+        &self.definition
     }
 
     /// SHA-256 of the definition, hex: the same for files that mean the same, whatever their comments and layout.
@@ -79,30 +111,67 @@ impl Workflow {
 
     /// The steps' names with the names of the steps they need, needs first.
     pub fn graph(&self) -> Vec<(&str, Vec<&str>)> {
-        let steps = self.order.iter().map(|at| &self.file.step[*at]);
-        steps.map(|s| (s.name.get_ref().as_str(), s.needs.iter().map(|n| n.get_ref().as_str()).collect())).collect()
+        self.steps()
+            .map(|s| (s.name.get_ref().as_str(), s.needs.iter().map(|n| n.get_ref().as_str()).collect()))
+            .collect()
     }
 
-    /// Plans a run for one partition. The same arguments always give the same plan.
+    /// The steps as written, needs first.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &crate::file::Step> {
+        self.order.iter().map(|at| &self.file.step[*at])
+    }
+
+    /// The value a text of the command line stands for, by the type of the parameter's default. Lists are JSON or have
+    /// commas between their items.
     ///
-    /// * `params` - values in place of the defaults; names that the workflow does not have are refused.
+    /// # Errors
+    /// [`PlanError`] when there is no such parameter or the text does not fit it.
+    pub fn param_from_text(&self, name: &str, text: &str) -> Result<Value, PlanError> {
+        param::from_text(name, self.default_of(name)?, text).map_err(|what| self.refuse(what))
+    }
+
+    /// Plans a run for one partition. The same arguments always give the same plan. No step has a deadline.
+    ///
+    /// * `params` - values in place of the defaults; names that the workflow does not have are refused, and so are
+    ///   values of another type than the default's.
     ///
     /// # Errors
     /// [`PlanError`] when the partition or a parameter does not fit.
     pub fn plan(&self, partition: &str, params: &Map<String, Value>) -> Result<RunPlan, PlanError> {
-        let refuse = |what: String| PlanError { workflow: self.name().to_owned(), what };
-        let range = self.file.partition.range(partition).map_err(refuse)?;
-        let mut all = self.params.clone();
-        for (name, value) in params {
-            let Some(known) = all.get_mut(name) else {
-                let hint = meant(name, self.params.keys().map(String::as_str));
-                return Err(refuse(format!("it has no parameter `{name}`{hint}")));
-            };
-            *known = value.clone();
-        }
-        let steps = self
-            .steps(partition, range, &all)
-            .map_err(|(at, what)| refuse(format!("step `{}`: {what}", self.file.step[at].name.get_ref())))?;
+        self.plan_at(partition, None, params)
+    }
+
+    /// Plans the run of a slot of the schedule: as [`Workflow::plan`], with deadlines.
+    ///
+    /// # Errors
+    /// As [`Workflow::plan`].
+    pub fn plan_slot(
+        &self,
+        partition: &str,
+        slot: DateTime<Utc>,
+        params: &Map<String, Value>,
+    ) -> Result<RunPlan, PlanError> {
+        self.plan_at(partition, Some(slot), params)
+    }
+
+    /// What the steps of a run read and make, in the order of its plan.
+    ///
+    /// # Errors
+    /// As [`Workflow::plan`].
+    pub fn assets(&self, partition: &str, params: &Map<String, Value>) -> Result<Vec<StepAssets>, PlanError> {
+        let all = self.params_with(params)?;
+        Ok(self.planned(partition, None, &all)?.assets)
+    }
+
+    fn plan_at(
+        &self,
+        partition: &str,
+        slot: Option<DateTime<Utc>>,
+        params: &Map<String, Value>,
+    ) -> Result<RunPlan, PlanError> {
+        let all = self.params_with(params)?;
+        let steps = self.planned(partition, slot, &all)?.steps;
+        let alert = self.file.on_failure.iter().flat_map(|on| &on.alert);
         Ok(RunPlan {
             workflow: self.name().to_owned(),
             sha256: self.sha256.clone(),
@@ -110,193 +179,56 @@ impl Workflow {
             partition: partition.to_owned(),
             params: Value::Object(all),
             steps,
-            alert: Vec::new(),
+            alert: alert.map(|channel| channel.get_ref().clone()).collect(),
         })
     }
 
-    /// The planned steps, or the index of the step that cannot be planned and why.
-    fn steps(
+    fn planned(
         &self,
         partition: &str,
-        range: Option<Range>,
+        slot: Option<DateTime<Utc>>,
         params: &Map<String, Value>,
-    ) -> Result<Vec<StepPlan>, (usize, String)> {
-        let mut instances: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let mut plans = Vec::new();
-        for at in self.order.iter().copied() {
-            let step = &self.file.step[at];
-            let needs: Vec<String> =
-                step.needs.iter().flat_map(|need| instances[need.get_ref().as_str()].clone()).collect();
-            let items = items(step, params).map_err(|what| (at, what))?;
-            // An empty list makes no instances, and nobody waits for them.
-            instances.insert(step.name.get_ref(), Vec::new());
-            for item in items {
-                let scope = Scope { partition, range, params, item: item.as_ref() };
-                let plan = self.step(step, &scope, needs.clone()).map_err(|what| (at, what))?;
-                instances.entry(step.name.get_ref()).or_default().push(plan.name.clone());
-                plans.push(plan);
-            }
-        }
-        Ok(plans)
-    }
-
-    fn step(&self, step: &Step, scope: &Scope<'_>, needs: Vec<String>) -> Result<StepPlan, String> {
-        let kind = jobs::kind(step.job.get_ref()).map_err(|e| e.to_string())?;
-        let input = scope.fill(&Value::Object(to_json(&step.with)))?;
-        kind.check(&input).map_err(|e| e.to_string())?;
-        let name = match scope.item {
-            None => step.name.get_ref().clone(),
-            Some(Value::String(item)) => format!("{}[{item}]", step.name.get_ref()),
-            Some(item) => format!("{}[{item}]", step.name.get_ref()),
-        };
-        let defaults = &self.file.defaults;
-        let seconds = |own: Option<Span>, common: Option<Span>, last: Duration| {
-            own.or(common).map_or(last, |span| span.0).as_secs().max(1)
-        };
-        Ok(StepPlan {
-            name,
-            job: kind.name.to_owned(),
-            queue: step.queue.or(defaults.queue).unwrap_or(kind.queue),
-            needs,
-            when: step.when.unwrap_or(When::Success),
-            params: input,
-            retry: retry(&[step.retry.as_ref(), defaults.retry.as_ref()], kind.attempts_max),
-            timeout_s: seconds(step.timeout, defaults.timeout, TIMEOUT),
-            grace_s: seconds(step.grace, defaults.grace, GRACE),
-            min_ok: None,
-            concurrency: None,
-            deadline_s: None,
+    ) -> Result<Planned, PlanError> {
+        let range = self.file.partition.range(partition).map_err(|what| self.refuse(what))?;
+        plan::plan(&self.file, &self.order, &Ask { partition, range, params, slot }).map_err(|faults| {
+            let mut told: Vec<String> = faults.iter().map(|f| format!("step `{}`: {}", f.step, f.what)).collect();
+            told.dedup();
+            self.refuse(told.join("; "))
         })
     }
-}
 
-/// The first rule that says something counts.
-fn retry(rules: &[Option<&RetryRules>], attempts_max: u32) -> Retry {
-    fn first<T>(rules: &[Option<&RetryRules>], pick: impl Fn(&RetryRules) -> Option<T>) -> Option<T> {
-        rules.iter().flatten().find_map(|rule| pick(rule))
-    }
-    let last = Retry::default();
-    let ms = |span: Option<Span>, last: u64| span.map_or(last, |s| u64::try_from(s.0.as_millis()).unwrap_or(u64::MAX));
-    Retry {
-        max: first(rules, |r| r.max).unwrap_or(attempts_max).max(1),
-        backoff: first(rules, |r| r.backoff).unwrap_or(last.backoff),
-        base_ms: ms(first(rules, |r| r.base), last.base_ms),
-        cap_ms: ms(first(rules, |r| r.cap), last.cap_ms),
-        jitter: first(rules, |r| r.jitter).unwrap_or(last.jitter),
-    }
-}
-
-/// The items of a fan-out; a step without one has the single item `None`.
-fn items(step: &Step, params: &Map<String, Value>) -> Result<Vec<Option<Value>>, String> {
-    let Some(each) = &step.for_each else { return Ok(vec![None]) };
-    let each = each.get_ref();
-    let list = each.strip_prefix("params.").and_then(|name| params.get(name)).and_then(Value::as_array);
-    let list = list.ok_or_else(|| format!("for_each = `{each}` is not a list parameter; write params.<name>"))?;
-    let distinct: BTreeSet<String> = list.iter().map(Value::to_string).collect();
-    if distinct.len() != list.len() {
-        return Err(format!("{each} holds an item twice"));
-    }
-    Ok(list.iter().cloned().map(Some).collect())
-}
-
-fn to_json(table: &toml::Table) -> Map<String, Value> {
-    let value = serde_json::to_value(table).expect("string keys and plain values are always JSON");
-    value.as_object().cloned().unwrap_or_default()
-}
-
-fn check_head(file: &File, problems: &mut Collector<'_>) {
-    if *file.schema.get_ref() != 1 {
-        problems.add(file.schema.span(), "only schema = 1 is known");
-    }
-    if !is_name(file.name.get_ref()) {
-        problems.add(file.name.span(), "a workflow's name is a word of small letters, digits and `-`");
-    }
-    if let Some(schedule) = &file.schedule {
-        let (cron, zone) = (&schedule.cron, &schedule.timezone);
-        if cron.get_ref().split_whitespace().count() != 5 {
-            problems.add(cron.span(), "cron has five fields: minute hour day month weekday");
-        } else if let Err(error) = cron.get_ref().parse::<croner::Cron>() {
-            problems.add(cron.span(), format!("`{}` is not a cron pattern: {error}", cron.get_ref()));
+    /// The defaults with the given values in their places.
+    fn params_with(&self, params: &Map<String, Value>) -> Result<Map<String, Value>, PlanError> {
+        let mut all = self.params.clone();
+        for (name, value) in params {
+            param::check(name, self.default_of(name)?, value).map_err(|what| self.refuse(what))?;
+            all.insert(name.clone(), value.clone());
         }
-        if zone.get_ref().parse::<chrono_tz::Tz>().is_err() {
-            let hint = meant(zone.get_ref(), chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name()));
-            problems.add(zone.span(), format!("there is no time zone `{}`{hint}", zone.get_ref()));
-        }
+        Ok(all)
     }
-    if file.step.is_empty() {
-        problems.add(file.name.span(), "a workflow needs at least one [[step]]");
+
+    fn default_of(&self, name: &str) -> Result<&Value, PlanError> {
+        self.params.get(name).ok_or_else(|| {
+            let hint = meant(name, self.params.keys().map(String::as_str));
+            self.refuse(format!("it has no parameter `{name}`{hint}"))
+        })
+    }
+
+    fn refuse(&self, what: String) -> PlanError {
+        PlanError { workflow: self.name().to_owned(), what }
     }
 }
 
-fn is_name(name: &str) -> bool {
-    (1..=60).contains(&name.len()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-}
-
-fn check_names(file: &File, problems: &mut Collector<'_>) {
-    let mut seen = BTreeSet::new();
-    let names: Vec<&str> = file.step.iter().map(|s| s.name.get_ref().as_str()).collect();
-    for step in &file.step {
-        let name = step.name.get_ref();
-        if !is_name(name) {
-            problems.add(step.name.span(), "a step's name is a word of small letters, digits and `-`");
+/// JSON without blanks and with sorted keys, whatever order the map type of the build keeps.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            let fields = fields.iter().map(|(key, v)| format!("{}:{}", Value::from(key.as_str()), canonical(v)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
         }
-        if !seen.insert(name) {
-            problems.add(step.name.span(), format!("there are two steps `{name}`"));
-        }
-        if jobs::kind(step.job.get_ref()).is_err() {
-            let hint = meant(step.job.get_ref(), jobs::names());
-            problems.add(step.job.span(), format!("there is no job kind `{}`{hint}", step.job.get_ref()));
-        }
-        for need in &step.needs {
-            if !names.contains(&need.get_ref().as_str()) {
-                let hint = meant(need.get_ref(), names.iter().copied());
-                problems.add(need.span(), format!("there is no step `{}`{hint}", need.get_ref()));
-            }
-        }
-    }
-}
-
-/// Needs first, otherwise as written; a cycle is a problem told with its path.
-fn order(file: &File, problems: &mut Collector<'_>) -> Vec<usize> {
-    let at: BTreeMap<&str, usize> = file.step.iter().enumerate().map(|(n, s)| (s.name.get_ref().as_str(), n)).collect();
-    let needs: Vec<Vec<usize>> = file
-        .step
-        .iter()
-        .map(|s| s.needs.iter().filter_map(|need| at.get(need.get_ref().as_str()).copied()).collect())
-        .collect();
-    let mut placed = Vec::new();
-    while let Some(next) =
-        (0..needs.len()).find(|n| !placed.contains(n) && needs[*n].iter().all(|m| placed.contains(m)))
-    {
-        placed.push(next);
-    }
-    if let Some(stuck) = (0..needs.len()).find(|n| !placed.contains(n)) {
-        // Every stuck step needs a stuck step, so walking along needs must come back to where it has been.
-        let mut path = vec![stuck];
-        while let Some(next) = needs[path[path.len() - 1]].iter().copied().find(|m| !placed.contains(m)) {
-            if let Some(back) = path.iter().position(|seen| *seen == next) {
-                let mut round: Vec<&str> = path[back..].iter().map(|n| file.step[*n].name.get_ref().as_str()).collect();
-                round.push(round[0]);
-                problems.add(
-                    file.step[next].name.span(),
-                    format!("steps need each other in a circle: {}", round.join(" -> ")),
-                );
-                break;
-            }
-            path.push(next);
-        }
-    }
-    placed
-}
-
-/// Plans an example run, which checks every template and every job's input.
-fn check_inputs(workflow: &Workflow, problems: &mut Collector<'_>) {
-    let partition = workflow.file.partition.example();
-    let range = workflow.file.partition.range(partition).ok().flatten();
-    if let Err((at, what)) = workflow.steps(partition, range, &workflow.params) {
-        problems.add(
-            workflow.file.step[at].name.span(),
-            format!("step `{}`: {what}", workflow.file.step[at].name.get_ref()),
-        );
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
     }
 }

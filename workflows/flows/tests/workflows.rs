@@ -5,6 +5,7 @@ use flows::{Workflow, catalogue};
 use serde_json::{Map, Value, json};
 use spec::plan::Backoff;
 use spec::{Queue, Retry, RunPlan};
+use std::collections::BTreeSet;
 use std::fs;
 
 const HEAD: &str =
@@ -153,7 +154,8 @@ fn a_users_file_wins_over_the_built_in_one() {
     let folder = tempfile::tempdir().unwrap();
     let names = |all: &std::collections::BTreeMap<String, Workflow>| all.keys().cloned().collect::<Vec<_>>();
     let missing = catalogue::load(&folder.path().join("none")).unwrap();
-    assert_eq!(names(&missing), ["daily"]);
+    let built_in: Vec<String> = BUILT_IN.iter().map(|(file, _)| file.trim_end_matches(".toml").to_owned()).collect();
+    assert_eq!(names(&missing), BTreeSet::from_iter(built_in).into_iter().collect::<Vec<_>>());
     let mine = format!("{HEAD}{}", step("only", "")).replace("\"x\"", "\"daily\"");
     fs::write(folder.path().join("daily.toml"), &mine).unwrap();
     let daily = catalogue::find(folder.path(), "daily").unwrap();
@@ -164,4 +166,57 @@ fn a_users_file_wins_over_the_built_in_one() {
     fs::remove_file(folder.path().join("weekly.toml")).unwrap();
     let unknown = catalogue::find(folder.path(), "dayly").unwrap_err();
     assert!(unknown.to_string().contains("there are: daily"), "{unknown}");
+}
+
+#[test]
+fn a_wrong_file_takes_nothing_down_but_what_it_stands_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let good = format!("{HEAD}{}", step("only", ""));
+    put("mine.toml", &good.replace("\"x\"", "\"mine\""));
+    put("broken.toml", "schema = ");
+    put("daily.toml", &good.replace("\"x\"", "\"daily\"").replace("[params]", "[parms]"));
+    put("machine.json", include_str!("data/full.json"));
+    put("market-daily.json", include_str!("data/full.json"));
+    put("market-daily.toml", &good.replace("\"x\"", "\"market-daily\""));
+    put("notes.txt", "not a workflow");
+    let (all, wrong) = catalogue::load_all(folder.path());
+    assert_eq!(*all["mine"].origin(), catalogue::Origin::File(folder.path().join("mine.toml")));
+    assert_eq!(all["mine"].origin().to_string(), folder.path().join("mine.toml").display().to_string());
+    // The broken replacement takes the built-in day away; two files for one workflow leave none.
+    assert!(!all.contains_key("daily") && !all.contains_key("market-daily"));
+    let told: Vec<(&str, String)> =
+        wrong.iter().map(|(path, e)| (path.file_name().unwrap().to_str().unwrap(), e.to_string())).collect();
+    let names: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["broken.toml", "daily.toml", "machine.json", "market-daily.toml"]);
+    assert!(
+        told[1].1.contains("daily.toml:5:2: a workflow file has no key `parms`; did you mean `params`?"),
+        "{told:?}"
+    );
+    assert!(told[2].1.contains("name the file market-daily.json"), "{told:?}");
+    assert!(told[3].1.contains("keep one"), "{told:?}");
+    assert_eq!(catalogue::find(folder.path(), "mine").unwrap().name(), "mine");
+    assert!(catalogue::find(folder.path(), "daily").unwrap_err().to_string().contains("parms"));
+    fs::remove_file(folder.path().join("daily.toml")).unwrap();
+    assert_eq!(*catalogue::find(folder.path(), "daily").unwrap().origin(), catalogue::Origin::BuiltIn);
+}
+
+#[test]
+fn every_file_of_the_folder_is_built_in() {
+    let folder = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    assert_eq!(BUILT_IN.iter().map(|(file, _)| (*file).to_owned()).collect::<BTreeSet<_>>(), files);
+}
+
+#[test]
+fn the_example_of_the_page_is_good_and_laid_out() {
+    let page = include_str!("../../../docs/workflows.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let plan = plan(example);
+    let names: Vec<&str> = plan.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["ingest[binance]", "ingest[kraken]", "ingest[coinbase]", "validate", "report"]);
+    // The page lines its comments up; apart from that it is as `format` would have it.
+    let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    assert_eq!(words(&flows::format(example).unwrap()), words(example));
 }
