@@ -7,6 +7,7 @@ use apalis_postgres::{Config, PostgresStorage, queries};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use spec::{Queue, RunPlan, StepPlan};
+use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +62,10 @@ struct Sizes {
 }
 
 async fn measure(home: &TestHome, sizes: &Sizes) -> Outcome<Value> {
-    let bench = Bench { store: home.store().await?, home, picked: Arc::default() };
+    let store = home.store().await?;
+    // Plain apalis runs as its users run it, without the settings of our own connections.
+    let plain = PgPoolOptions::new().max_connections(16).connect_with(home.cluster().connect_options()).await?;
+    let bench = Bench { store, plain, home, picked: Arc::default() };
     let (mut enqueue, mut drain) = (Paired::default(), Paired::default());
     // Taking turns, so that a busy moment of the machine hits both.
     for round in 0..sizes.rounds {
@@ -120,6 +124,7 @@ type Picked = Arc<Mutex<Vec<(u64, Instant)>>>;
 
 struct Bench<'a> {
     store: Store,
+    plain: PgPool,
     home: &'a TestHome,
     picked: Picked,
 }
@@ -195,7 +200,7 @@ impl Bench<'_> {
 
     /// The same with plain tasks.
     async fn plain(&self, count: u64) -> Outcome<(f64, f64)> {
-        let mut connection = self.store.pool.acquire().await?.detach();
+        let mut connection = self.plain.acquire().await?.detach();
         let tasks: Vec<u64> = (0..count).collect();
         let began = Instant::now();
         for chunk in tasks.chunks(1000) {
@@ -203,7 +208,7 @@ impl Bench<'_> {
         }
         let enqueued = per_second(count, began);
         let began = Instant::now();
-        plain_worker(&self.store, Arc::new(AtomicU64::new(count)), Arc::default()).await?;
+        plain_worker(&self.plain, Arc::new(AtomicU64::new(count)), Arc::default()).await?;
         Ok((enqueued, per_second(count, began)))
     }
 
@@ -229,11 +234,11 @@ impl Bench<'_> {
 
     async fn plain_pick_up(&self, count: u64) -> Outcome<Histogram<u64>> {
         let picked = Picked::default();
-        let (store, told) = (self.store.clone(), Arc::clone(&picked));
+        let (pool, told) = (self.plain.clone(), Arc::clone(&picked));
         let left = Arc::new(AtomicU64::new(count));
-        let worker = tokio::spawn(async move { plain_worker(&store, left, told).await.map_err(|e| e.to_string()) });
+        let worker = tokio::spawn(async move { plain_worker(&pool, left, told).await.map_err(|e| e.to_string()) });
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let mut connection = self.store.pool.acquire().await?.detach();
+        let mut connection = self.plain.acquire().await?.detach();
         let mut pace = tokio::time::interval(PACE);
         let mut committed = Vec::new();
         for n in 0..count {
@@ -323,9 +328,9 @@ fn tasks_of(numbers: &[u64]) -> Outcome<Vec<apalis_postgres::PgTask>> {
 }
 
 /// Plain apalis as its users run it: woken by notifications, a hundred tasks a fetch.
-async fn plain_worker(store: &Store, left: Arc<AtomicU64>, picked: Picked) -> Outcome<()> {
+async fn plain_worker(pool: &PgPool, left: Arc<AtomicU64>, picked: Picked) -> Outcome<()> {
     let config = Config::default().queue("plain").batch_size(100);
-    let backend = PostgresStorage::<u64>::new(&store.pool).with_config(config).with_pubsub();
+    let backend = PostgresStorage::<u64>::new(pool).with_config(config).with_pubsub();
     let name = format!("plain-{}-{:?}", std::process::id(), Instant::now());
     let worker =
         WorkerBuilder::new(name.as_str()).backend(backend).concurrency(AT_ONCE).data((left, picked)).build(plain_task);
