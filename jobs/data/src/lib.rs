@@ -21,6 +21,7 @@ pub mod seal;
 mod search;
 mod step;
 pub mod validate;
+pub mod verify;
 pub mod why;
 
 pub use error::DataError;

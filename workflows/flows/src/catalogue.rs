@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// File name and text of every built-in workflow.
-pub const BUILT_IN: [(&str, &str); 1] = [("daily.toml", include_str!("../../daily.toml"))];
+pub const BUILT_IN: [(&str, &str); 4] = [
+    ("daily.toml", include_str!("../../daily.toml")),
+    ("hourly.toml", include_str!("../../hourly.toml")),
+    ("nightly.toml", include_str!("../../nightly.toml")),
+    ("ledger-check.toml", include_str!("../../ledger-check.toml")),
+];
 
 /// Why there is no such workflow.
 #[derive(Debug, Error)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
 mod days;
+mod hours;
 mod made;
 mod runs;
 mod told;
