@@ -7,12 +7,15 @@
 //! **Absent on purpose:** a cache (the database is asked), and any state outside the database.
 
 pub mod assets;
+pub mod backup;
+pub mod child;
 pub mod context;
 pub mod control;
 pub mod embedded;
 pub mod error;
 pub mod logs;
 pub mod queue;
+pub mod retention;
 pub mod testing;
 pub mod view;
 

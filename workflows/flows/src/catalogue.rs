@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// File name and text of every built-in workflow.
-pub const BUILT_IN: [(&str, &str); 4] = [
+pub const BUILT_IN: [(&str, &str); 6] = [
     ("daily.toml", include_str!("../../daily.toml")),
     ("hourly.toml", include_str!("../../hourly.toml")),
     ("nightly.toml", include_str!("../../nightly.toml")),
     ("ledger-check.toml", include_str!("../../ledger-check.toml")),
+    ("retention.toml", include_str!("../../retention.toml")),
+    ("backup.toml", include_str!("../../backup.toml")),
 ];
 
 /// Why there is no such workflow.

@@ -23,6 +23,9 @@ pub fn handlers() -> Handlers {
         .with(jobs::ReportDaily::NAME, |ctx| async move { report_daily(&ctx).await })
         .with(jobs::VerifyJournals::NAME, data::verify::run)
         .with(jobs::CheckLedger::NAME, |ctx| async move { check_ledger(&ctx).await })
+        .with(jobs::CleanUp::NAME, data::archive::run)
+        .with(jobs::BackupPostgres::NAME, store::backup::run)
+        .with(jobs::CheckBackup::NAME, store::backup::run_check)
 }
 
 /// Books the facts of every run. All of them, not the day's alone: the books are a projection of everything that is

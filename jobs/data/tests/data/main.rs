@@ -4,6 +4,7 @@
 
 mod days;
 mod hours;
+mod logs;
 mod made;
 mod runs;
 mod told;

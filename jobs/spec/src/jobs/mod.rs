@@ -70,7 +70,7 @@ impl Kind {
 }
 
 /// Every kind there is.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 11] = [
     Kind::of::<IngestJournal>(),
     Kind::of::<IngestHour>(),
     Kind::of::<ValidateDay>(),
@@ -79,6 +79,9 @@ pub const KINDS: [Kind; 8] = [
     Kind::of::<ReportDaily>(),
     Kind::of::<VerifyJournals>(),
     Kind::of::<CheckLedger>(),
+    Kind::of::<CleanUp>(),
+    Kind::of::<BackupPostgres>(),
+    Kind::of::<CheckBackup>(),
 ];
 
 /// The names of all kinds.
