@@ -107,7 +107,7 @@ fn concerns(run: &Run, day: Day, stop: &dyn Fn() -> bool) -> Result<bool, DataEr
         Err(error) => return hidden(error.into(), run, day),
     };
     let mut entries = 0u64;
-    while let Some(entry) = reader.next() {
+    for entry in reader.by_ref() {
         entries += 1;
         if entries.is_multiple_of(STOP_EVERY) && stop() {
             return Err(DataError::Cancelled);
