@@ -1,7 +1,7 @@
 //! What a journal proves about orders and money, told as [`spec::facts::Facts`].
 
 use crate::DataError;
-use crate::replay::{Step, replay};
+use crate::replay::{Step, replay_part};
 use crate::runs::{self, Run, market_name};
 use crate::seal;
 use domain::event::note;
@@ -22,9 +22,19 @@ use venues::journal_dir::{Entry, read_run, segment_path};
 /// # Errors
 /// [`DataError`] when the journal cannot be read, is damaged, or this build decides differently on it.
 pub fn facts_from_journal(dir: &Path) -> Result<Facts, DataError> {
+    facts_of_part(dir, None, &|| false)
+}
+
+/// [`facts_from_journal`] as they were when record `last` was the last input.
+///
+/// * `stop` - asked now and then.
+///
+/// # Errors
+/// As [`facts_from_journal`]; [`DataError::Cancelled`] when told to stop.
+pub fn facts_of_part(dir: &Path, last: Option<u64>, stop: &dyn Fn() -> bool) -> Result<Facts, DataError> {
     let manifest = RunManifest::read(dir).map_err(DataError::io("read", dir.join("manifest.json")))?;
     let mut teller = Teller::new(&manifest);
-    let done = replay(dir, |_, step| teller.step(step))?;
+    let done = replay_part(dir, last, stop, |_, step| teller.step(step))?;
     // First, because a journal that was cut also differs at its end, and not because of this build.
     if let Some(missing) = done.missing {
         return Err(missing);
@@ -76,7 +86,7 @@ impl Refused {
         Refused { run, reason: store::error::chain(error), mode: None, since_ns: None, until_ns: None }
     }
 
-    fn of(run: &Run, error: &DataError) -> Refused {
+    pub(crate) fn of(run: &Run, error: &DataError) -> Refused {
         let (since_ns, until_ns) = span(run);
         Refused {
             run: run.manifest.run_id.clone(),
@@ -140,9 +150,42 @@ pub fn of_all(home: &Home, cancelled: impl Fn() -> bool) -> Result<Told, DataErr
         if cancelled() {
             return Err(DataError::Cancelled);
         }
-        match facts_from_journal(&run.dir) {
+        match facts_of_part(&run.dir, None, &cancelled) {
             Ok(facts) => told.facts.push(facts),
-            Err(error) if error.is_transient() => return Err(error),
+            Err(error) if error.is_transient() || matches!(error, DataError::Cancelled) => return Err(error),
+            Err(error) => told.refused.push(Refused::of(&run, &error)),
+        }
+    }
+    Ok(told)
+}
+
+/// The facts of the runs in `booked` as they were when the record named there was the last input. A run without a
+/// journal, or with one that ends earlier, is refused like one that cannot be proven.
+///
+/// # Errors
+/// As [`of_all`].
+pub fn of_booked(home: &Home, booked: &BTreeMap<String, i64>, cancelled: impl Fn() -> bool) -> Result<Told, DataError> {
+    let mut listed = runs::list(home)?;
+    let mut told = Told::default();
+    for (run, last) in booked {
+        let last = u64::try_from(*last).unwrap_or(0);
+        if let Some((_, error)) = listed.unreadable.iter().find(|(name, _)| name == run) {
+            told.refused.push(Refused::unknown(run.clone(), error));
+            continue;
+        }
+        let Some(at) = listed.runs.iter().position(|r| r.manifest.run_id == *run) else {
+            let gone = DataError::NotFound("its journal is not in the home".to_owned());
+            told.refused.push(Refused::unknown(run.clone(), &gone));
+            continue;
+        };
+        let run = listed.runs.swap_remove(at);
+        match facts_of_part(&run.dir, Some(last), &cancelled) {
+            Ok(facts) if facts.last_seq == last => told.facts.push(facts),
+            Ok(facts) => {
+                let short = format!("it is booked to record {last}, its journal ends at {}", facts.last_seq);
+                told.refused.push(Refused::of(&run, &DataError::Value(short)));
+            }
+            Err(error) if error.is_transient() || matches!(error, DataError::Cancelled) => return Err(error),
             Err(error) => told.refused.push(Refused::of(&run, &error)),
         }
     }

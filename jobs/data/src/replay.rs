@@ -63,18 +63,46 @@ pub struct Replayed {
     pub first_difference: Option<Difference>,
 }
 
+/// How often the wish to stop is looked at, in journal entries.
+const STOP_EVERY: u64 = 4096;
+
 /// Replays the journal in `dir`; `visit` sees every step in order.
 ///
 /// # Errors
 /// [`DataError`] when the manifest or the journal cannot be read, is damaged, or the configuration is refused.
-pub fn replay(dir: &Path, mut visit: impl FnMut(&Engine, Step<'_>)) -> Result<Replayed, DataError> {
+pub fn replay(dir: &Path, visit: impl FnMut(&Engine, Step<'_>)) -> Result<Replayed, DataError> {
+    replay_part(dir, None, &|| false, visit)
+}
+
+/// [`replay`] that can be told to stop, and to end at an earlier record.
+///
+/// * `last` - no input after this record is replayed; totals are then not compared. `None` replays all.
+/// * `stop` - asked now and then.
+///
+/// # Errors
+/// As [`replay`]; [`DataError::Cancelled`] when told to stop.
+pub fn replay_part(
+    dir: &Path,
+    last: Option<u64>,
+    stop: &dyn Fn() -> bool,
+    mut visit: impl FnMut(&Engine, Step<'_>),
+) -> Result<Replayed, DataError> {
     let manifest = RunManifest::read(dir).map_err(DataError::io("read", dir.join("manifest.json")))?;
     let mut engine = Engine::new(&manifest.config)?;
     let mut reader = read_run(dir)?;
     let mut compare = Compare::default();
     let (mut inputs, mut last_seq, mut effects) = (0, 0, Vec::new());
+    let (mut entries, mut cut) = (0u64, false);
     while let Some(entry) = reader.next().transpose()? {
+        entries += 1;
+        if entries.is_multiple_of(STOP_EVERY) && stop() {
+            return Err(DataError::Cancelled);
+        }
         match entry {
+            Entry::Input { seq, .. } if last.is_some_and(|last| seq > last) => {
+                cut = true;
+                break;
+            }
             Entry::Input { seq, ts_recv_ns, event } => {
                 if matches!(event, Event::Session(_)) {
                     compare.open.clear();
@@ -89,11 +117,13 @@ pub fn replay(dir: &Path, mut visit: impl FnMut(&Engine, Step<'_>)) -> Result<Re
         }
     }
     let tail = reader.tail();
-    compare.end(&manifest, tail.next_seq, &engine);
+    if !cut {
+        compare.end(&manifest, tail.next_seq, &engine);
+    }
     Ok(Replayed {
         records: tail.next_seq,
         torn: tail.torn,
-        missing: seal::missing(dir, &manifest, tail),
+        missing: seal::missing(dir, &manifest, tail).filter(|_| !cut),
         manifest,
         inputs,
         marks: compare.marks,
@@ -193,7 +223,15 @@ fn told(count: u32, running: &[u8; 32]) -> String {
 /// # Errors
 /// [`DataError`] when there is no such run or it cannot be read at all.
 pub fn parity(dir: &Path) -> Result<(Value, u8), DataError> {
-    match replay(dir, |_, _| {}) {
+    parity_until(dir, &|| false)
+}
+
+/// [`parity`] that can be told to stop.
+///
+/// # Errors
+/// As [`parity`]; [`DataError::Cancelled`] when told to stop.
+pub fn parity_until(dir: &Path, stop: &dyn Fn() -> bool) -> Result<(Value, u8), DataError> {
+    match replay_part(dir, None, stop, |_, _| {}) {
         Ok(done) => Ok(verdict(&done)),
         Err(error) => match error.damage() {
             Some(what) => {

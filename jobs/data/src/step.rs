@@ -12,11 +12,13 @@ pub(crate) struct Scope {
     pub day: Day,
     pub venue: Option<String>,
     pub symbols: Vec<String>,
+    /// Journals are read up to the first record received at this time or later, ns; `None` reads them whole.
+    pub until_ns: Option<i64>,
 }
 
 impl Scope {
     pub fn new(day: &str, venue: Option<&str>, symbols: &[String]) -> Result<Scope, DataError> {
-        Ok(Scope { day: day.parse()?, venue: venue.map(str::to_owned), symbols: symbols.to_vec() })
+        Ok(Scope { day: day.parse()?, venue: venue.map(str::to_owned), symbols: symbols.to_vec(), until_ns: None })
     }
     /// True for an instrument the step is about; a venue's name includes its demo market.
     pub fn wants(&self, venue: &str, symbol: &str) -> bool {

@@ -19,6 +19,7 @@
 
 mod columns;
 pub mod error;
+pub mod lines;
 pub mod manifest;
 pub mod parquet_io;
 pub mod partition;
@@ -27,6 +28,7 @@ pub mod rows;
 pub mod store;
 
 pub use error::LakeError;
+pub use lines::LineRow;
 pub use manifest::{FileEntry, Lineage, Manifest};
 pub use partition::{Day, Partition};
 pub use publish::{Published, TableMeta};

@@ -63,9 +63,27 @@ impl Lake {
         meta: &TableMeta,
         lineage: &Lineage,
     ) -> Result<Published, LakeError> {
-        let times = rows.iter().map(Row::time_ns);
-        let span = times.clone().min().zip(times.max());
-        self.publish(partition, R::schema(), &[R::batch(rows)], span, meta, lineage).await
+        self.publish(partition, R::schema(), &[R::batch(rows)], span(rows), meta, lineage).await
+    }
+
+    /// [`Lake::publish_rows`], unless there is a newest version and `keep` says that it stays. Looking and publishing are
+    /// one: another writer's version in between is a [`LakeError::Conflict`].
+    ///
+    /// Returns `None` when the newest version stays.
+    ///
+    /// # Errors
+    /// As [`Lake::publish_rows`].
+    pub async fn publish_rows_unless<R: Row>(
+        &self,
+        partition: &Partition,
+        rows: &[R],
+        meta: &TableMeta,
+        lineage: &Lineage,
+        keep: &(dyn Fn(&Manifest) -> bool + Sync),
+    ) -> Result<Option<Published>, LakeError> {
+        let parts = encoded(partition, &R::schema(), &[R::batch(rows)], meta)?;
+        let wanted = draft(partition, schema_hash(&R::schema()), span(rows), meta, lineage);
+        self.publish_parts(partition, wanted, parts, "parquet", keep).await
     }
 
     /// Publishes record batches of one schema as the newest version of their partition.
@@ -83,23 +101,10 @@ impl Lake {
         meta: &TableMeta,
         lineage: &Lineage,
     ) -> Result<Published, LakeError> {
-        let key = partition.folder();
-        let mut metadata = meta.facts.clone();
-        metadata.extend([
-            ("dataset".to_owned(), partition.dataset().to_owned()),
-            ("venue".to_owned(), partition.venue().to_owned()),
-            ("instrument".to_owned(), partition.instrument().to_owned()),
-            ("day".to_owned(), partition.day().to_string()),
-        ]);
-        let parts = cut(batches, FILE_ROWS)
-            .into_iter()
-            .map(|file| {
-                let rows = file.iter().map(|b| b.num_rows() as u64).sum();
-                Ok(Part { bytes: encode(&key, &schema, &file, &metadata)?, rows })
-            })
-            .collect::<Result<Vec<_>, LakeError>>()?;
+        let parts = encoded(partition, &schema, batches, meta)?;
         let wanted = draft(partition, schema_hash(&schema), span, meta, lineage);
-        self.publish_parts(partition, wanted, parts, "parquet").await
+        let published = self.publish_parts(partition, wanted, parts, "parquet", &never).await?;
+        published.ok_or_else(|| LakeError::Missing(partition.asset()))
     }
 
     /// Publishes a JSON artefact (a report on data, not a table) as the newest version of its partition.
@@ -115,7 +120,8 @@ impl Lake {
         let fail = |source| LakeError::Manifest { key: partition.folder(), source };
         let bytes = Bytes::from(serde_json::to_vec_pretty(value).map_err(fail)?);
         let wanted = draft(partition, parquet_io::sha256(b"json"), None, &TableMeta::default(), lineage);
-        self.publish_parts(partition, wanted, vec![Part { bytes, rows: 1 }], "json").await
+        let published = self.publish_parts(partition, wanted, vec![Part { bytes, rows: 1 }], "json", &never).await?;
+        published.ok_or_else(|| LakeError::Missing(partition.asset()))
     }
 
     async fn publish_parts(
@@ -124,7 +130,8 @@ impl Lake {
         mut wanted: Manifest,
         parts: Vec<Part>,
         extension: &str,
-    ) -> Result<Published, LakeError> {
+        keep: &(dyn Fn(&Manifest) -> bool + Sync),
+    ) -> Result<Option<Published>, LakeError> {
         wanted.rows = parts.iter().map(|p| p.rows).sum();
         if wanted.rows == 0 {
             return Err(LakeError::Empty(partition.asset()));
@@ -142,7 +149,10 @@ impl Lake {
         if let Some(last) = history.last().filter(|last| last.same_content(&wanted)) {
             // A writer that died between the two manifests left the pointer behind: put it right.
             self.point_at_newest(partition).await?;
-            return Ok(Published { manifest: last.clone(), new: false });
+            return Ok(Some(Published { manifest: last.clone(), new: false }));
+        }
+        if history.last().is_some_and(keep) {
+            return Ok(None);
         }
         let mut number = history.iter().flat_map(|m| &m.files).filter_map(|f| number_of(&f.name)).max().unwrap_or(0);
         for (entry, part) in wanted.files.iter_mut().zip(&parts) {
@@ -156,7 +166,7 @@ impl Lake {
             Err(source) => return Err(LakeError::Store { action: "write", key, source }),
         }
         self.point_at_newest(partition).await?;
-        Ok(Published { manifest: wanted, new: true })
+        Ok(Some(Published { manifest: wanted, new: true }))
     }
 
     /// Writes a part under the first free number from `number` on; a file left by a writer that died before its
@@ -204,6 +214,41 @@ impl Lake {
         }
         Ok(())
     }
+}
+
+/// Nothing stays: what is published last is the newest.
+fn never(_: &Manifest) -> bool {
+    false
+}
+
+/// Smallest and largest time of rows.
+fn span<R: Row>(rows: &[R]) -> Option<(i64, i64)> {
+    let times = rows.iter().map(Row::time_ns);
+    times.clone().min().zip(times.max())
+}
+
+/// The files of a table.
+fn encoded(
+    partition: &Partition,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    meta: &TableMeta,
+) -> Result<Vec<Part>, LakeError> {
+    let key = partition.folder();
+    let mut metadata = meta.facts.clone();
+    metadata.extend([
+        ("dataset".to_owned(), partition.dataset().to_owned()),
+        ("venue".to_owned(), partition.venue().to_owned()),
+        ("instrument".to_owned(), partition.instrument().to_owned()),
+        ("day".to_owned(), partition.day().to_string()),
+    ]);
+    cut(batches, FILE_ROWS)
+        .into_iter()
+        .map(|file| {
+            let rows = file.iter().map(|b| b.num_rows() as u64).sum();
+            Ok(Part { bytes: encode(&key, schema, &file, &metadata)?, rows })
+        })
+        .collect()
 }
 
 fn draft(

@@ -6,6 +6,7 @@
 //! * [`lots`]    FIFO lots and matches with realised gain (pure)
 //! * [`check`]   both together, with the invariants proven after every fill (pure)
 //! * [`project`] writes facts, postings and lots to Postgres, idempotently
+//! * [`prove`]   compares the tables with what the journals prove, and the books with themselves
 //! * [`report`]  the daily report artefact
 //!
 //! **Invariant:** no float, and no rounding but the 1e-18 at which a lot's cost is split (its last fraction takes the
@@ -17,6 +18,7 @@ pub mod book;
 pub mod check;
 pub mod lots;
 pub mod project;
+pub mod prove;
 pub mod report;
 mod rows;
 #[cfg(test)]

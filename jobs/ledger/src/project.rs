@@ -11,7 +11,7 @@
 use crate::amount::AmountError;
 use crate::book;
 use crate::check::{Books, LedgerError};
-use crate::rows;
+use crate::rows::{self, Tables};
 use async_trait::async_trait;
 use serde::Serialize;
 use spec::facts::{Facts, FillFact, OrderFact};
@@ -165,12 +165,12 @@ async fn write_books(tx: &mut PgConnection, portfolios: &[Portfolio]) -> Result<
             summary.older += 1;
             continue;
         }
-        summary.rows_changed += write_portfolio(tx, portfolio).await?;
+        summary.rows_changed += write_portfolio(tx, portfolio, Tables::Ledger).await?;
     }
     Ok(summary)
 }
 
-fn summarize(portfolios: &[Portfolio]) -> Summary {
+pub(crate) fn summarize(portfolios: &[Portfolio]) -> Summary {
     let count = |f: fn(&Portfolio) -> usize| portfolios.iter().map(f).sum();
     Summary {
         runs: count(|p| p.facts.len()),
@@ -201,17 +201,21 @@ async fn is_older(tx: &mut PgConnection, portfolio: &Portfolio) -> Result<bool, 
     Ok(false)
 }
 
-async fn write_portfolio(tx: &mut PgConnection, portfolio: &Portfolio) -> Result<u64, ProjectError> {
-    let mut changed = rows::orders(tx, portfolio).await?;
-    changed += rows::fills(tx, portfolio).await?;
-    let diverged = rows::changed_fills(tx, portfolio).await?;
+pub(crate) async fn write_portfolio(
+    tx: &mut PgConnection,
+    portfolio: &Portfolio,
+    to: Tables,
+) -> Result<u64, ProjectError> {
+    let mut changed = rows::orders(tx, portfolio, to).await?;
+    changed += rows::fills(tx, portfolio, to).await?;
+    let diverged = rows::changed_fills(tx, portfolio, to).await?;
     if !diverged.is_empty() {
         return Err(ProjectError::Diverged { portfolio: portfolio.name.clone(), fills: diverged });
     }
-    changed += rows::entries(tx, portfolio).await?;
-    changed += rows::lots(tx, portfolio).await?;
-    changed += rows::marks(tx, portfolio).await?;
-    Ok(changed + rows::runs(tx, portfolio).await?)
+    changed += rows::entries(tx, portfolio, to).await?;
+    changed += rows::lots(tx, portfolio, to).await?;
+    changed += rows::marks(tx, portfolio, to).await?;
+    Ok(changed + rows::runs(tx, portfolio, to).await?)
 }
 
 struct Projection(Vec<Portfolio>);
@@ -262,8 +266,15 @@ pub async fn run_with(ctx: &StepContext, facts: Vec<Facts>) -> Result<StepOutcom
 /// # Errors
 /// [`StoreError`] when the database fails.
 pub async fn content_hash(pool: &PgPool) -> Result<String, StoreError> {
-    let tables = sqlx::query(include_str!("../../../sql/queries/ledger/content.sql"))
-        .fetch_all(pool)
+    let mut connection = pool.acquire().await?;
+    content_of(&mut connection, Tables::Ledger).await
+}
+
+/// [`content_hash`] of these tables, as the connection sees them.
+pub(crate) async fn content_of(connection: &mut PgConnection, of: Tables) -> Result<String, StoreError> {
+    let tables = of
+        .query(include_str!("../../../sql/queries/ledger/content.sql"))
+        .fetch_all(connection)
         .await
         .map_err(StoreError::sql("hash the ledger"))?;
     let mut parts = Vec::new();

@@ -6,11 +6,31 @@ use crate::lots::{Lot, Match};
 use crate::project::Portfolio;
 use domain::Decimal;
 use spec::facts::{FillFact, OrderFact};
-use sqlx::PgConnection;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeMap;
 use store::StoreError;
+
+/// Which tables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// The ledger.
+    Ledger,
+    /// Temporary tables of the same names, to compare the ledger with.
+    Scratch,
+}
+
+impl Tables {
+    /// The statement, told about these tables. Ours name their tables in full.
+    pub(crate) fn query<'q>(self, sql: &'static str) -> Query<'q, Postgres, PgArguments> {
+        match self {
+            Tables::Ledger => sqlx::query(sql),
+            // Not kept prepared: the tables are others every time.
+            Tables::Scratch => sqlx::query(AssertSqlSafe(sql.replace("traider.", "pg_temp."))).persistent(false),
+        }
+    }
+}
 
 /// Journal positions and clocks fit 63 bits until the year 2262.
 pub(crate) fn int(n: u64) -> i64 {
@@ -33,10 +53,11 @@ async fn changed(
     query.execute(tx).await.map(|done| done.rows_affected()).map_err(StoreError::sql(doing))
 }
 
-pub(crate) async fn orders(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, StoreError> {
+pub(crate) async fn orders(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<u64, StoreError> {
     let text = |of: fn(&OrderFact) -> String| column(&p.orders, |(_, o)| of(o));
     let ints = |of: fn(&OrderFact) -> u64| column(&p.orders, |(_, o)| int(of(o)));
-    let query = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_orders.sql"))
+    let query = to
+        .query(include_str!("../../../sql/queries/ledger/upsert_orders.sql"))
         .bind(&p.name)
         .bind(text(|o| o.order_id.clone()))
         .bind(column(&p.orders, |(run, _)| run.clone()))
@@ -59,10 +80,10 @@ pub(crate) async fn orders(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, 
     changed(tx, "write orders", query).await
 }
 
-fn fill_columns<'q>(sql: &'static str, p: &'q Portfolio) -> Query<'q, Postgres, PgArguments> {
+fn fill_columns<'q>(sql: &'static str, p: &'q Portfolio, to: Tables) -> Query<'q, Postgres, PgArguments> {
     let text = |of: fn(&FillFact) -> String| column(&p.fills, |(_, f)| of(f));
     let ints = |of: fn(&FillFact) -> u64| column(&p.fills, |(_, f)| int(of(f)));
-    sqlx::query(sql)
+    to.query(sql)
         .bind(&p.name)
         .bind(text(|f| f.venue.clone()))
         .bind(text(|f| f.symbol.clone()))
@@ -83,26 +104,27 @@ fn fill_columns<'q>(sql: &'static str, p: &'q Portfolio) -> Query<'q, Postgres, 
         .bind(ints(|f| f.ts_recv_ns))
 }
 
-pub(crate) async fn fills(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, StoreError> {
-    changed(tx, "write fills", fill_columns(include_str!("../../../sql/queries/ledger/insert_fills.sql"), p)).await
+pub(crate) async fn fills(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<u64, StoreError> {
+    changed(tx, "write fills", fill_columns(include_str!("../../../sql/queries/ledger/insert_fills.sql"), p, to)).await
 }
 
 /// Fills that the database holds otherwise than the journals tell them.
-pub(crate) async fn changed_fills(tx: &mut PgConnection, p: &Portfolio) -> Result<Vec<String>, StoreError> {
-    let rows = fill_columns(include_str!("../../../sql/queries/ledger/changed_fills.sql"), p)
+pub(crate) async fn changed_fills(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<Vec<String>, StoreError> {
+    let rows = fill_columns(include_str!("../../../sql/queries/ledger/changed_fills.sql"), p, to)
         .fetch_all(tx)
         .await
         .map_err(StoreError::sql("compare fills with the journals"))?;
     rows.iter().map(|row| sqlx::Row::try_get(row, 0).map_err(StoreError::from)).collect()
 }
 
-pub(crate) async fn entries(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, StoreError> {
+pub(crate) async fn entries(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<u64, StoreError> {
     let runs = runs_by_fact(p);
     let entries = &p.books.entries;
     let ids = column(entries, |e| e.id.clone());
-    let delete = sqlx::query(include_str!("../../../sql/queries/ledger/delete_entries.sql")).bind(&p.name).bind(&ids);
+    let delete = to.query(include_str!("../../../sql/queries/ledger/delete_entries.sql")).bind(&p.name).bind(&ids);
     let mut count = changed(tx, "drop entries", delete).await?;
-    let upsert = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_entries.sql"))
+    let upsert = to
+        .query(include_str!("../../../sql/queries/ledger/upsert_entries.sql"))
         .bind(&p.name)
         .bind(&ids)
         .bind(column(entries, |e| run_of(&runs, &p.name, e.seq, &e.id)))
@@ -111,7 +133,8 @@ pub(crate) async fn entries(tx: &mut PgConnection, p: &Portfolio) -> Result<u64,
         .bind(column(entries, |e| int(e.seq)));
     count += changed(tx, "write entries", upsert).await?;
     let lines: Vec<(&Entry, usize)> = entries.iter().flat_map(|e| (0..e.postings.len()).map(move |i| (e, i))).collect();
-    let upsert = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_postings.sql"))
+    let upsert = to
+        .query(include_str!("../../../sql/queries/ledger/upsert_postings.sql"))
         .bind(column(&lines, |(e, _)| e.id.clone()))
         .bind(column(&lines, |(_, i)| i16::try_from(i + 1).unwrap_or(i16::MAX)))
         .bind(column(&lines, |(e, i)| e.postings[*i].account.clone()))
@@ -120,17 +143,18 @@ pub(crate) async fn entries(tx: &mut PgConnection, p: &Portfolio) -> Result<u64,
     Ok(count + changed(tx, "write postings", upsert).await?)
 }
 
-pub(crate) async fn lots(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, StoreError> {
+pub(crate) async fn lots(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<u64, StoreError> {
     let runs = runs_by_fact(p);
     let lots: Vec<&Lot> = p.books.lots.lots().collect();
     let matches = p.books.lots.matches();
     let (lot_ids, match_ids) = (column(&lots, |l| l.id.clone()), column(matches, |m| m.id.clone()));
     let delete = include_str!("../../../sql/queries/ledger/delete_matches.sql");
-    let mut count = changed(tx, "drop matches", sqlx::query(delete).bind(&p.name).bind(&match_ids)).await?;
+    let mut count = changed(tx, "drop matches", to.query(delete).bind(&p.name).bind(&match_ids)).await?;
     let delete = include_str!("../../../sql/queries/ledger/delete_lots.sql");
-    count += changed(tx, "drop lots", sqlx::query(delete).bind(&p.name).bind(&lot_ids)).await?;
+    count += changed(tx, "drop lots", to.query(delete).bind(&p.name).bind(&lot_ids)).await?;
     let money = |of: fn(&Lot) -> Amount| column(&lots, |l| of(l).to_string());
-    let upsert = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_lots.sql"))
+    let upsert = to
+        .query(include_str!("../../../sql/queries/ledger/upsert_lots.sql"))
         .bind(&p.name)
         .bind(&lot_ids)
         .bind(column(&lots, |l| run_of(&runs, &p.name, l.seq, &l.id)))
@@ -146,7 +170,8 @@ pub(crate) async fn lots(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, St
         .bind(column(&lots, |l| l.assumed));
     count += changed(tx, "write lots", upsert).await?;
     let money = |of: fn(&Match) -> Amount| column(matches, |m| of(m).to_string());
-    let upsert = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_matches.sql"))
+    let upsert = to
+        .query(include_str!("../../../sql/queries/ledger/upsert_matches.sql"))
         .bind(&p.name)
         .bind(&match_ids)
         .bind(column(matches, |m| m.lot_id.clone()))
@@ -166,9 +191,10 @@ pub(crate) async fn lots(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, St
     Ok(count + changed(tx, "write matches", upsert).await?)
 }
 
-pub(crate) async fn marks(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, StoreError> {
+pub(crate) async fn marks(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<u64, StoreError> {
     let marks: Vec<_> = p.facts.iter().flat_map(|f| f.marks.iter().map(move |mark| (f, mark))).collect();
-    let query = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_marks.sql"))
+    let query = to
+        .query(include_str!("../../../sql/queries/ledger/upsert_marks.sql"))
         .bind(&p.name)
         .bind(column(&marks, |(f, _)| f.run_id.clone()))
         .bind(column(&marks, |(_, mark)| mark.symbol.clone()))
@@ -178,10 +204,11 @@ pub(crate) async fn marks(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, S
     changed(tx, "write marks", query).await
 }
 
-pub(crate) async fn runs(tx: &mut PgConnection, p: &Portfolio) -> Result<u64, StoreError> {
+pub(crate) async fn runs(tx: &mut PgConnection, p: &Portfolio, to: Tables) -> Result<u64, StoreError> {
     let mut count = 0;
     for told in &p.facts {
-        let query = sqlx::query(include_str!("../../../sql/queries/ledger/upsert_run.sql"))
+        let query = to
+            .query(include_str!("../../../sql/queries/ledger/upsert_run.sql"))
             .bind(&told.run_id)
             .bind(&p.name)
             .bind(&told.mode)

@@ -8,6 +8,8 @@
 
 pub mod alert;
 pub mod assets;
+pub mod backup;
+pub mod child;
 pub mod context;
 pub mod control;
 pub mod embedded;
@@ -15,6 +17,7 @@ pub mod error;
 pub mod logs;
 pub mod outbox;
 pub mod queue;
+pub mod retention;
 pub mod testing;
 pub mod view;
 

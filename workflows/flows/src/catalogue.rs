@@ -10,6 +10,11 @@ use thiserror::Error;
 /// File name and text of every built-in workflow.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("daily.toml", include_str!("../../daily.toml")),
+    ("hourly.toml", include_str!("../../hourly.toml")),
+    ("nightly.toml", include_str!("../../nightly.toml")),
+    ("ledger-check.toml", include_str!("../../ledger-check.toml")),
+    ("retention.toml", include_str!("../../retention.toml")),
+    ("backup.toml", include_str!("../../backup.toml")),
     // One line per file.
 ];
 

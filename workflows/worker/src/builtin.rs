@@ -1,7 +1,9 @@
 //! The real handlers: each job kind of `spec::jobs` joined to the code in `data` and `ledger`.
 
 use crate::Handlers;
+use data::DataError;
 use data::facts::{Refused, Told};
+use ledger::prove::{self, Unproven};
 use ledger::report::model::RefusedRun;
 use serde_json::json;
 use spec::{JobSpec, jobs};
@@ -14,10 +16,16 @@ const BACKTEST: &str = settings::Mode::Backtest.name();
 pub fn handlers() -> Handlers {
     Handlers::default()
         .with(jobs::IngestJournal::NAME, data::ingest::run)
+        .with(jobs::IngestHour::NAME, data::ingest::run_hour)
         .with(jobs::ValidateDay::NAME, data::validate::run)
         .with(jobs::BuildFeatures::NAME, data::features::run)
         .with(jobs::ProjectLedger::NAME, |ctx| async move { project_ledger(&ctx).await })
         .with(jobs::ReportDaily::NAME, |ctx| async move { report_daily(&ctx).await })
+        .with(jobs::VerifyJournals::NAME, data::verify::run)
+        .with(jobs::CheckLedger::NAME, |ctx| async move { check_ledger(&ctx).await })
+        .with(jobs::CleanUp::NAME, data::archive::run)
+        .with(jobs::BackupPostgres::NAME, store::backup::run)
+        .with(jobs::CheckBackup::NAME, store::backup::run_check)
 }
 
 /// Books the facts of every run. All of them, not the day's alone: the books are a projection of everything that is
@@ -47,10 +55,24 @@ async fn report_daily(ctx: &StepContext) -> Result<StepOutcome, StepError> {
     ledger::report::run(ctx, &refused).await
 }
 
+/// Proves the ledger against the journals, each read to where it is booked: what came later is the next booking's.
+async fn check_ledger(ctx: &StepContext) -> Result<StepOutcome, StepError> {
+    let booked = prove::booked(&ctx.store).await?;
+    let (home, cancel, to) = (ctx.home.clone(), ctx.cancel.clone(), booked.clone());
+    let told = blocking(move || data::facts::of_booked(&home, &to, || cancel.is_cancelled())).await?;
+    let unproven: Vec<Unproven> =
+        told.refused.into_iter().map(|r| Unproven { run_id: r.run, reason: r.reason }).collect();
+    prove::run_with(ctx, &booked, told.facts, &unproven).await
+}
+
 /// What the journals of the home prove.
 async fn told(ctx: &StepContext) -> Result<Told, StepError> {
     let (home, cancel) = (ctx.home.clone(), ctx.cancel.clone());
-    tokio::task::spawn_blocking(move || data::facts::of_all(&home, || cancel.is_cancelled()))
+    blocking(move || data::facts::of_all(&home, || cancel.is_cancelled())).await
+}
+
+async fn blocking(work: impl FnOnce() -> Result<Told, DataError> + Send + 'static) -> Result<Told, StepError> {
+    tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| StepError::Permanent(format!("reading the journals failed: {e}")))?
         .map_err(StepError::from)

@@ -86,7 +86,7 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
     let mut reader = read_run(&run.dir)?;
     let mut whole = true;
     let mut current: BTreeMap<InstrumentId, ((String, String), usize)> = BTreeMap::new();
-    let (mut told, mut entries) = (false, 0u64);
+    let (mut told, mut entries, mut cut, mut last_seq) = (false, 0u64, false, 0u64);
     loop {
         entries += 1;
         if entries.is_multiple_of(STOP_EVERY) && stop() {
@@ -104,7 +104,13 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
                 None => return Err(error.into()),
             },
         };
-        let Entry::Input { ts_recv_ns, event, .. } = entry else { continue };
+        let Entry::Input { seq, ts_recv_ns, event } = entry else { continue };
+        // A prefix, and no filter: once a later record is there, nothing can be added to what stands before it.
+        if scope.until_ns.is_some_and(|until| signed(ts_recv_ns).is_ok_and(|ts| ts >= until)) {
+            cut = true;
+            break;
+        }
+        last_seq = seq;
         if let Event::Instrument(i) = &event {
             let key = (market_name(run.manifest.mode, i.venue), i.symbol.to_string());
             if scope.wants(&key.0, &key.1) {
@@ -129,10 +135,15 @@ fn read(run: &Run, scope: &Scope, stop: &dyn Fn() -> bool, day: &mut Day) -> Res
     }
     let tail = reader.tail();
     // Damage ends the reading early, and is told already.
-    if let Some(missing) = seal::missing(&run.dir, &run.manifest, tail).filter(|_| whole) {
+    if let Some(missing) = seal::missing(&run.dir, &run.manifest, tail).filter(|_| whole && !cut) {
         day.damaged.push(json!({ "run": run.manifest.run_id, "damage": missing.damage() }));
     }
-    let version = tail.seal.map_or_else(|| format!("{} records", tail.next_seq), hex::encode);
+    let version = match (scope.until_ns, tail.seal) {
+        // Where the reading ended, and not how far the journal has grown meanwhile.
+        (Some(_), _) => format!("to record {last_seq}"),
+        (None, Some(seal)) => hex::encode(seal),
+        (None, None) => format!("{} records", tail.next_seq),
+    };
     Ok(told.then_some(version))
 }
 

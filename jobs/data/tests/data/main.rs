@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
 mod days;
+mod hours;
+mod logs;
 mod made;
 mod runs;
 mod told;

@@ -5,6 +5,7 @@
 mod cases;
 mod crash;
 mod handlers;
+mod twice;
 
 use handlers::Row;
 use settings::Home;

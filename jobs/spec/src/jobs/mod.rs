@@ -1,9 +1,18 @@
 //! The kinds of jobs there are. A spec is what a job needs to run and nothing else: plain data that survives a restart.
 //! The code that does the work lives in `data` and `ledger`; `worker` joins the two by name.
 
+mod books;
+mod market;
+mod moment;
+mod upkeep;
+
+pub use books::{CheckLedger, ProjectLedger, ReportDaily, VerifyJournals};
+pub use market::{BuildFeatures, IngestHour, IngestJournal, ValidateDay};
+pub use upkeep::{BackupPostgres, CheckBackup, CleanUp};
+
 use crate::plan::Queue;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -19,150 +28,12 @@ pub trait JobSpec: Serialize + DeserializeOwned {
     fn idempotency_key(&self) -> String;
 }
 
-/// Reads every journal with records of the day into the lake, one dataset per kind of record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IngestJournal {
-    /// UTC day, `2026-11-20`.
-    #[serde(deserialize_with = "day")]
-    pub day: String,
-    /// Only this venue.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub venue: Option<String>,
-    /// Only these symbols; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub symbols: Vec<String>,
-}
-
-/// Books the orders and fills that the journals prove into the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProjectLedger {
-    /// UTC day, `2026-11-20`.
-    #[serde(deserialize_with = "day")]
-    pub day: String,
-}
-
-/// Checks the day's lake partitions: order, gaps, duplicates, crossed books, clock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ValidateDay {
-    /// UTC day, `2026-11-20`.
-    #[serde(deserialize_with = "day")]
-    pub day: String,
-    /// Only this venue.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub venue: Option<String>,
-    /// Only these symbols; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub symbols: Vec<String>,
-}
-
-/// Folds the engine's own operators over the day and writes its bars and features.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BuildFeatures {
-    /// UTC day, `2026-11-20`.
-    #[serde(deserialize_with = "day")]
-    pub day: String,
-    /// Only this venue.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub venue: Option<String>,
-    /// Only these symbols; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub symbols: Vec<String>,
-}
-
-/// Writes the day's report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReportDaily {
-    /// UTC day, `2026-11-20`.
-    #[serde(deserialize_with = "day")]
-    pub day: String,
-}
-
-/// A day of the calendar: a job that waits in the queue for a day that cannot be would fail long after it was asked for.
-fn day<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
-    let text = String::deserialize(input)?;
-    if is_day(&text) {
-        return Ok(text);
-    }
-    Err(D::Error::custom(format!("`{text}` is not a day; write it like 2026-11-20")))
-}
-
-/// True for `YYYY-MM-DD` in the Gregorian calendar.
-fn is_day(text: &str) -> bool {
-    let digits = |c: char| c.is_ascii_digit();
-    let parts: Vec<&str> = text.split('-').collect();
-    let [year, month, day] = parts.as_slice() else { return false };
-    if [year, month, day].map(|p| p.len()) != [4, 2, 2] || !parts.iter().all(|p| p.chars().all(digits)) {
-        return false;
-    }
-    let number = |part: &str| part.parse::<u32>().unwrap_or(0);
-    let (year, month, day) = (number(year), number(month), number(day));
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => 0,
-    };
-    (1..=days).contains(&day)
-}
-
-/// `kind|day|venue|symbols`, the symbols sorted: their order is not part of the work.
+/// `kind|day|venue|symbols` (or an hour in place of the day), the symbols sorted: their order is not part of the work.
 fn key(kind: &str, day: &str, venue: Option<&str>, symbols: &[String]) -> String {
     let mut symbols = symbols.to_vec();
     symbols.sort();
     symbols.dedup();
     format!("{kind}|{day}|{}|{}", venue.unwrap_or("*"), symbols.join("+"))
-}
-
-impl JobSpec for IngestJournal {
-    const NAME: &'static str = "ingest-journal";
-    const ATTEMPTS_MAX: u32 = 4;
-    const QUEUE: Queue = Queue::Cpu;
-    fn idempotency_key(&self) -> String {
-        key(Self::NAME, &self.day, self.venue.as_deref(), &self.symbols)
-    }
-}
-
-impl JobSpec for ProjectLedger {
-    const NAME: &'static str = "project-ledger";
-    const ATTEMPTS_MAX: u32 = 5;
-    const QUEUE: Queue = Queue::Io;
-    fn idempotency_key(&self) -> String {
-        key(Self::NAME, &self.day, None, &[])
-    }
-}
-
-impl JobSpec for ValidateDay {
-    const NAME: &'static str = "validate-day";
-    const ATTEMPTS_MAX: u32 = 3;
-    const QUEUE: Queue = Queue::Io;
-    fn idempotency_key(&self) -> String {
-        key(Self::NAME, &self.day, self.venue.as_deref(), &self.symbols)
-    }
-}
-
-impl JobSpec for BuildFeatures {
-    const NAME: &'static str = "build-features";
-    const ATTEMPTS_MAX: u32 = 3;
-    const QUEUE: Queue = Queue::Cpu;
-    fn idempotency_key(&self) -> String {
-        key(Self::NAME, &self.day, self.venue.as_deref(), &self.symbols)
-    }
-}
-
-impl JobSpec for ReportDaily {
-    const NAME: &'static str = "report-daily";
-    const ATTEMPTS_MAX: u32 = 5;
-    const QUEUE: Queue = Queue::Report;
-    fn idempotency_key(&self) -> String {
-        key(Self::NAME, &self.day, None, &[])
-    }
 }
 
 /// One entry of the registry.
@@ -199,12 +70,18 @@ impl Kind {
 }
 
 /// Every kind there is.
-pub const KINDS: [Kind; 5] = [
+pub const KINDS: [Kind; 11] = [
     Kind::of::<IngestJournal>(),
+    Kind::of::<IngestHour>(),
     Kind::of::<ValidateDay>(),
     Kind::of::<BuildFeatures>(),
     Kind::of::<ProjectLedger>(),
     Kind::of::<ReportDaily>(),
+    Kind::of::<VerifyJournals>(),
+    Kind::of::<CheckLedger>(),
+    Kind::of::<CleanUp>(),
+    Kind::of::<BackupPostgres>(),
+    Kind::of::<CheckBackup>(),
 ];
 
 /// The names of all kinds.
@@ -264,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_day_is_a_date_of_the_calendar_in_every_kind_of_job() {
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| kind.name != IngestHour::NAME) {
             for good in ["2026-11-20", "2024-02-29", "2000-02-29", "1999-12-31"] {
                 assert!(kind.check(&json!({"day": good})).is_ok(), "{} {good}", kind.name);
             }
@@ -286,6 +163,16 @@ mod tests {
                 let error = kind.check(&json!({"day": bad})).unwrap_err().to_string();
                 assert!(error.contains(&format!("`{bad}` is not a day; write it like 2026-11-20")), "{error}");
             }
+        }
+    }
+
+    #[test]
+    fn an_hour_is_a_day_and_two_digits() {
+        let hour = kind("ingest-hour").unwrap();
+        assert_eq!(hour.check(&json!({"hour": "2026-11-20T23"})).unwrap(), "ingest-hour|2026-11-20T23|*|");
+        for bad in ["2026-11-20", "2026-11-31T01", "2026-11-20T24", "2026-11-20T7", "2026-11-20T07:00", "T07", ""] {
+            let error = hour.check(&json!({"hour": bad})).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{bad}` is not an hour; write it like 2026-11-20T07")), "{error}");
         }
     }
 

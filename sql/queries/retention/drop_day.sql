@@ -1,0 +1,1 @@
+DROP TABLE traider.run_log_%DAY%
