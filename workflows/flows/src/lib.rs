@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod file;
 pub mod partition;
 pub mod problem;
+pub mod slots;
 mod template;
 pub mod workflow;
 
