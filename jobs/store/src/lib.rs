@@ -7,12 +7,14 @@
 //! **Absent on purpose:** a cache (the database is asked), and any state outside the database.
 
 pub mod assets;
+pub mod backfill;
 pub mod context;
 pub mod control;
 pub mod embedded;
 pub mod error;
 pub mod logs;
 pub mod queue;
+pub mod schedule;
 pub mod testing;
 pub mod view;
 

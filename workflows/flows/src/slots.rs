@@ -6,7 +6,7 @@
 //! the wall shows one of its minutes, in both halves of a repeated hour. croner is therefore only ever asked about a
 //! calendar without changes.
 
-use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -72,6 +72,16 @@ impl Slots {
     pub fn between(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
         std::iter::successors(self.next_after(after), |slot| self.next_after(*slot))
             .take_while(move |slot| *slot <= until)
+    }
+
+    /// The moment at which the zone's clock shows this date, `2026-11-20`, or date and time, `2026-11-20T07:30:00`; with an
+    /// offset, that moment whatever the zone. `None` when it is none of these.
+    pub fn moment(&self, text: &str) -> Option<DateTime<Utc>> {
+        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+            return Some(at.to_utc());
+        }
+        let date = || text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN));
+        self.first_moment(text.parse::<NaiveDateTime>().or_else(|_| date()).ok()?)
     }
 
     fn next_fixed(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {

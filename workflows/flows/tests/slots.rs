@@ -115,6 +115,17 @@ fn a_day_that_never_comes_has_no_slot() {
 }
 
 #[test]
+fn a_date_begins_when_the_zones_clock_says_so() {
+    let moment = |text: &str| Slots::of("0 0 * * *", "Europe/Berlin").unwrap().moment(text);
+    assert_eq!(moment("2026-03-29"), Some(at("2026-03-28T23:00:00Z")));
+    assert_eq!(moment("2026-03-30T00:00:00"), Some(at("2026-03-29T22:00:00Z")));
+    // Skipped by the clock: the first moment after.
+    assert_eq!(moment("2026-03-29T02:30:00"), Some(at("2026-03-29T01:00:00Z")));
+    assert_eq!(moment("2026-03-29T02:30:00-05:00"), Some(at("2026-03-29T07:30:00Z")));
+    assert_eq!(moment("07:30:00"), None);
+}
+
+#[test]
 fn what_is_no_schedule_is_refused() {
     for cron in ["", "* * * *", "0 * * * * *", "61 * * * *", "@daily", "0 0 * * FOO"] {
         assert!(matches!(Slots::of(cron, "UTC"), Err(SlotsError::Cron { .. })), "{cron}");

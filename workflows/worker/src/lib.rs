@@ -1,13 +1,15 @@
 //! The worker: takes steps off the queues and carries them out. apalis delivers pointers ([`mod@run`] starts it); the
-//! control plane in `store` decides whether a pointer still counts; a table joins job kinds to code.
+//! control plane in `store` decides whether a pointer still counts; a table joins job kinds to code. Beside that every worker
+//! is a [`scheduler`].
 //!
-//! **Absent on purpose:** the scheduler, and any state that would be missed after `kill -9`.
+//! **Absent on purpose:** any state that would be missed after `kill -9`.
 
 pub mod builtin;
 pub mod exec;
 pub mod handlers;
 mod pump;
 pub mod run;
+pub mod scheduler;
 mod shared;
 mod step;
 pub mod tuning;

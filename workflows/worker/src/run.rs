@@ -4,7 +4,7 @@ use crate::handlers::Handlers;
 use crate::shared::Shared;
 use crate::tuning::Tuning;
 use crate::wake::Wakers;
-use crate::{pump, wake};
+use crate::{pump, scheduler, wake};
 use settings::Home;
 use spec::Queue;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub async fn run(
     helpers.spawn(sweep_for_ever(Arc::clone(&shared)));
     if options.once {
         helpers.spawn(stop_when_idle(Arc::clone(&shared)));
+    } else {
+        helpers.spawn(scheduler::follow(shared.store.clone(), shared.home.clone()));
     }
     ready();
     shared.stop.cancelled().await;

@@ -3,6 +3,7 @@
 use super::event;
 use super::settle::{self, Counted};
 use crate::{Store, StoreError};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spec::jobs;
 use spec::{Retry, RunPlan, StepPlan};
@@ -32,6 +33,22 @@ impl Trigger {
     }
 }
 
+/// What a run belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin<'a> {
+    /// Nothing; see [`Trigger`].
+    #[default]
+    None,
+    /// A slot: always gets a run of its own, the partition's next generation.
+    Slot { schedule: &'a str, slot: DateTime<Utc> },
+    /// A backfill: joins the partition's active run, else makes a new generation.
+    Backfill(&'a str),
+}
+
+/// Who waits for a run decides how it ranks against others.
+const PRIORITY: i32 = 100;
+const PRIORITY_BACKFILL: i32 = 50;
+
 /// The answer to a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
@@ -47,8 +64,20 @@ pub struct Started {
 /// # Errors
 /// When the plan is not a plan (a step needs one that is not there), or the database cannot be reached.
 pub async fn start_run(store: &Store, plan: &RunPlan, trigger: Trigger) -> Result<Started, StoreError> {
-    check(plan)?;
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("start a run"))?;
+    let started = start_run_in(&mut tx, plan, trigger, Origin::None).await?;
+    tx.commit().await.map_err(StoreError::sql("start a run"))?;
+    Ok(started)
+}
+
+/// [`start_run`] within a transaction of the caller, who commits.
+pub(crate) async fn start_run_in(
+    tx: &mut PgConnection,
+    plan: &RunPlan,
+    trigger: Trigger,
+    origin: Origin<'_>,
+) -> Result<Started, StoreError> {
+    check(plan)?;
     sqlx::query(include_str!("../../../../sql/queries/run/lock_workflow.sql"))
         .bind(&plan.workflow)
         .execute(&mut *tx)
@@ -61,12 +90,22 @@ pub async fn start_run(store: &Store, plan: &RunPlan, trigger: Trigger) -> Resul
             .fetch_optional(&mut *tx)
             .await
             .map_err(StoreError::sql("look for a run"))?;
+    let joins = |active: bool| match origin {
+        Origin::None => active || trigger != Trigger::Manual,
+        Origin::Slot { .. } => false,
+        Origin::Backfill(_) => active,
+    };
     let generation = match newest {
-        Some((run, _, active)) if active || trigger != Trigger::Manual => return Ok(Started { run, created: false }),
+        Some((run, _, active)) if joins(active) => return Ok(Started { run, created: false }),
         Some((_, generation, _)) => generation + 1,
         None => 1,
     };
-    let version = pin_version(&mut tx, plan).await?;
+    let version = pin_version(tx, plan).await?;
+    let (schedule, slot, backfill) = match origin {
+        Origin::None => (None, None, None),
+        Origin::Slot { schedule, slot } => (Some(schedule), Some(slot), None),
+        Origin::Backfill(id) => (None, None, Some(id)),
+    };
     let run = ulid::Ulid::generate().to_string();
     sqlx::query(include_str!("../../../../sql/queries/run/insert.sql"))
         .bind(&run)
@@ -76,12 +115,15 @@ pub async fn start_run(store: &Store, plan: &RunPlan, trigger: Trigger) -> Resul
         .bind(generation)
         .bind(trigger.name())
         .bind(&plan.params)
+        .bind(if trigger == Trigger::Backfill { PRIORITY_BACKFILL } else { PRIORITY })
+        .bind(schedule)
+        .bind(slot)
+        .bind(backfill)
         .execute(&mut *tx)
         .await
         .map_err(StoreError::sql("insert a run"))?;
-    event(&mut tx, &run, "", "run_queued", trigger.name()).await?;
-    insert_steps(&mut tx, &run, &plan.steps).await?;
-    tx.commit().await.map_err(StoreError::sql("start a run"))?;
+    event(tx, &run, "", "run_queued", trigger.name()).await?;
+    insert_steps(tx, &run, &plan.steps).await?;
     Ok(Started { run, created: true })
 }
 
@@ -129,7 +171,7 @@ fn check(plan: &RunPlan) -> Result<(), StoreError> {
 }
 
 /// The number of this version of the definition, a new one if it was never seen.
-async fn pin_version(tx: &mut PgConnection, plan: &RunPlan) -> Result<i32, StoreError> {
+pub(crate) async fn pin_version(tx: &mut PgConnection, plan: &RunPlan) -> Result<i32, StoreError> {
     let known = sqlx::query_scalar(include_str!("../../../../sql/queries/run/find_version.sql"))
         .bind(&plan.workflow)
         .bind(&plan.sha256)
