@@ -30,7 +30,7 @@ const REREAD: Duration = Duration::from_secs(10);
 pub(crate) async fn follow(store: Store, home: Home) {
     let mut beat = tokio::time::interval(EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut definitions = Definitions::of(&home.root().join("config").join("workflows"));
+    let mut definitions = Definitions::of(&home.config().join("workflows"));
     let (mut read, mut synced, mut told) = (None::<Instant>, false, BTreeSet::new());
     let mut away = false;
     loop {
