@@ -59,6 +59,7 @@ pub async fn run(
     if options.once {
         helpers.spawn(stop_when_idle(Arc::clone(&shared)));
     } else {
+        // A worker that is to end when nothing is left takes on nothing new.
         helpers.spawn(scheduler::follow(shared.store.clone(), shared.home.clone()));
     }
     ready();

@@ -94,6 +94,12 @@ struct Tick<'a> {
     done: Ticked,
 }
 
+/// Slots without rows: those due, oldest first, and the first one that is not among them.
+struct Due {
+    slots: Vec<DateTime<Utc>>,
+    next: Option<DateTime<Utc>>,
+}
+
 /// A slot that waits for its turn.
 #[derive(sqlx::FromRow)]
 struct Waiting {
@@ -143,23 +149,22 @@ impl Tick<'_> {
     /// Makes the slots between the last one and now, and moves on.
     async fn make(&mut self, tx: &mut PgConnection, state: &ScheduleState) -> Result<(), StoreError> {
         let after = state.last_slot.unwrap_or(state.first_at);
-        let slots = match self.due(after) {
-            Ok((slots, _)) if slots.is_empty() => return Ok(()),
+        let due = match self.due(after) {
+            Ok(due) if due.slots.is_empty() => return Ok(()),
             Ok(due) => due,
             Err(what) => {
                 self.problem(&what);
                 return Ok(());
             }
         };
-        let (slots, next) = slots;
-        let rows = match self.rows(tx, &slots, next).await? {
+        let rows = match self.rows(tx, &due).await? {
             Ok(rows) => rows,
             Err(what) => {
                 self.problem(&what);
                 return Ok(());
             }
         };
-        self.done.slots += slots.len();
+        self.done.slots += due.slots.len();
         self.done.missed += rows.state.iter().filter(|state| **state == "missed").count();
         sqlx::query(include_str!("../../../../sql/queries/schedule/add_slots.sql"))
             .bind(&self.schedule.name)
@@ -174,34 +179,29 @@ impl Tick<'_> {
             .map_err(StoreError::sql("write slots"))?;
         sqlx::query(include_str!("../../../../sql/queries/schedule/move_on.sql"))
             .bind(&self.schedule.name)
-            .bind(slots.last())
-            .bind(next)
+            .bind(due.slots.last())
+            .bind(due.next)
             .execute(&mut *tx)
             .await
             .map_err(StoreError::sql("move a schedule on"))?;
         Ok(())
     }
 
-    /// The slots due since `after`, and the first one not among them.
-    fn due(&self, after: DateTime<Utc>) -> Result<(Vec<DateTime<Utc>>, Option<DateTime<Utc>>), String> {
+    fn due(&self, after: DateTime<Utc>) -> Result<Due, String> {
         let slots = self.planner.slots(self.schedule, after, self.now, SLOTS_MAX)?;
         let last = slots.last().copied().unwrap_or(after);
-        let next = self.planner.slots(self.schedule, last, DateTime::<Utc>::MAX_UTC, 1)?;
-        Ok((slots, next.first().copied()))
+        let next = self.planner.slots(self.schedule, last, DateTime::<Utc>::MAX_UTC, 1)?.first().copied();
+        Ok(Due { slots, next })
     }
 
-    async fn rows(
-        &self,
-        tx: &mut PgConnection,
-        slots: &[DateTime<Utc>],
-        next: Option<DateTime<Utc>>,
-    ) -> Result<Result<NewSlots, String>, StoreError> {
+    /// What becomes of the due slots, or why that cannot be said.
+    async fn rows(&self, tx: &mut PgConnection, due: &Due) -> Result<Result<NewSlots, String>, StoreError> {
         // Behind slots that are being made up, a new one queues like them.
         let mut backlog = self.schedule.catchup == Catchup::All && self.backlog(tx).await?;
         let mut rows = NewSlots::default();
-        for (n, slot) in slots.iter().copied().enumerate() {
+        for (n, slot) in due.slots.iter().copied().enumerate() {
             let missed = slot < self.now - TOLERANCE;
-            let newest = n + 1 == slots.len() && next.is_none_or(|next| next > self.now);
+            let newest = n + 1 == due.slots.len() && due.next.is_none_or(|next| next > self.now);
             let wanted = match self.schedule.catchup {
                 Catchup::None => !missed,
                 Catchup::Latest => newest,
@@ -299,13 +299,16 @@ impl Tick<'_> {
 
     /// * `newer` - another slot of this schedule is due after this one.
     fn turn(&self, slot: &Waiting, active: &[Active], buffered: bool, newer: bool) -> Turn {
-        let busy = active.iter().any(|run| run.ours || run.partition == slot.partition);
+        let own = active.iter().any(|run| run.ours);
+        let shared = active.iter().any(|run| run.partition == slot.partition);
         let made_up = slot.late && self.schedule.catchup == Catchup::All;
         match self.schedule.overlap {
             Overlap::Allow => Turn::Start,
-            _ if made_up && busy => Turn::Wait,
+            _ if made_up && own => Turn::Wait,
             Overlap::CancelOther if newer && !made_up => Turn::Skip("a newer slot took its place"),
-            _ if !busy && !buffered => Turn::Start,
+            // Somebody else is at this partition, and may have begun before it was complete: too early, but not in vain.
+            _ if !own && shared => Turn::Wait,
+            _ if !own && !buffered => Turn::Start,
             Overlap::Skip => Turn::Skip("the last run is not over"),
             Overlap::BufferOne if buffered => Turn::Skip("one slot waits already"),
             Overlap::BufferOne => Turn::Buffer,

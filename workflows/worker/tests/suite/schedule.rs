@@ -347,5 +347,13 @@ async fn a_person_triggers_the_newest_partition(store: &Store) {
     assert!(!schedule::trigger(store, "by-hand", now, &desk.definitions).await.unwrap().created, "joined");
     assert_eq!(desk.states("by-hand").await.len(), 0, "it is no slot");
     // The slot at 11:00 is about another partition, so nothing is in its way.
-    assert_eq!(desk.tick("2026-06-11T11:00:00Z").await.started.len(), 1);
+    let first = desk.tick("2026-06-11T11:00:00Z").await.started.remove(0);
+    desk.end(&first, "done", 1.0).await;
+    // Of the next slot's partition somebody else makes a run already: it waits for that, then makes its own.
+    let by_hand = schedule::trigger(store, "by-hand", at("2026-06-11T12:00:00Z"), &desk.definitions).await.unwrap();
+    assert_eq!(desk.tick("2026-06-11T12:00:01Z").await.started.len(), 0);
+    Desk::check(&desk.states("by-hand").await, &[("11:00", "started"), ("12:00", "waiting")]);
+    desk.end(&by_hand.run, "done", 1.0).await;
+    let second = desk.tick("2026-06-11T12:30:00Z").await.started.remove(0);
+    assert_eq!(desk.column("partition_key || ' ' || generation", &second).await, "2026-06-11T11 2");
 }
