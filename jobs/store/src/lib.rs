@@ -8,6 +8,7 @@
 
 pub mod alert;
 pub mod assets;
+pub mod backfill;
 pub mod backup;
 pub mod child;
 pub mod context;
@@ -18,6 +19,7 @@ pub mod logs;
 pub mod outbox;
 pub mod queue;
 pub mod retention;
+pub mod schedule;
 pub mod testing;
 pub mod view;
 

@@ -1,9 +1,8 @@
 //! Workflow definitions: TOML files to checked workflows to run plans. In flow order: [`read`] parses what [`file`]
-//! holds, [`workflow`] checks and plans, [`catalogue`] finds. Pure apart from reading the user's files; nothing here
+//! holds, [`workflow`] checks and plans, [`catalogue`] finds, [`slots`] says when. Pure apart from reading the user's files; nothing here
 //! runs anything. How to write a file: `docs/workflows.md`.
 //!
-//! **Absent on purpose:** a template language; the scheduler (schedules are parsed and checked here, their slots are
-//! carried out elsewhere).
+//! **Absent on purpose:** a template language; the scheduler, which keeps slots in the database.
 
 mod asset;
 pub mod catalogue;
@@ -20,6 +19,7 @@ mod plan;
 pub mod problem;
 pub mod read;
 mod schema;
+pub mod slots;
 pub mod template;
 pub mod workflow;
 

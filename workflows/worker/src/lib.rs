@@ -1,7 +1,8 @@
 //! The worker: takes steps off the queues and carries them out. apalis delivers pointers ([`mod@run`] starts it); the
-//! control plane in `store` decides whether a pointer still counts; a table joins job kinds to code.
+//! control plane in `store` decides whether a pointer still counts; a table joins job kinds to code. Beside that every worker
+//! is a [`scheduler`].
 //!
-//! **Absent on purpose:** the scheduler, and any state that would be missed after `kill -9`.
+//! **Absent on purpose:** any state that would be missed after `kill -9`.
 
 mod batch;
 pub mod builtin;
@@ -10,6 +11,7 @@ pub mod handlers;
 pub mod messenger;
 mod pump;
 pub mod run;
+pub mod scheduler;
 mod shared;
 mod step;
 pub mod tuning;

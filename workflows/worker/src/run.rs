@@ -6,7 +6,7 @@ use crate::messenger::{self, Channels};
 use crate::shared::Shared;
 use crate::tuning::Tuning;
 use crate::wake::Wakers;
-use crate::{pump, wake};
+use crate::{pump, scheduler, wake};
 use settings::Home;
 use spec::Queue;
 use std::sync::Arc;
@@ -68,6 +68,9 @@ pub async fn run(
     }
     if options.once {
         helpers.spawn(stop_when_idle(Arc::clone(&shared)));
+    } else {
+        // A worker that is to end when nothing is left takes on nothing new.
+        helpers.spawn(scheduler::follow(shared.store.clone(), shared.home.clone()));
     }
     ready();
     shared.stop.cancelled().await;

@@ -116,8 +116,19 @@ struct Newest {
     active: bool,
 }
 
+/// [`start_run`] inside the caller's transaction, who commits.
+pub(crate) async fn start_run_in(
+    tx: &mut PgConnection,
+    plan: &RunPlan,
+    trigger: Trigger,
+    origin: Origin,
+) -> Result<Started, StoreError> {
+    let mut started = start_runs_in(tx, &[(plan, origin)], trigger).await?;
+    started.pop().ok_or_else(|| StoreError::Write("a start without an answer".to_owned()))
+}
+
 /// [`start_runs`] inside the caller's transaction.
-pub(crate) async fn start_runs_in(
+async fn start_runs_in(
     tx: &mut PgConnection,
     asked: &[(&RunPlan, Origin)],
     trigger: Trigger,
@@ -269,7 +280,7 @@ fn check(plan: &RunPlan) -> Result<(), StoreError> {
 }
 
 /// The number of this version of the definition, a new one if it was never seen.
-async fn pin_version(tx: &mut PgConnection, plan: &RunPlan) -> Result<i32, StoreError> {
+pub(crate) async fn pin_version(tx: &mut PgConnection, plan: &RunPlan) -> Result<i32, StoreError> {
     let known = sqlx::query_scalar(include_str!("../../../../sql/queries/run/find_version.sql"))
         .bind(&plan.workflow)
         .bind(&plan.sha256)

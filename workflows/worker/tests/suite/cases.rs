@@ -20,6 +20,7 @@ pub async fn all(bench: &Bench) {
     cancel_reaches_a_running_step_without_waiting_for_a_heartbeat(bench).await;
     a_worker_that_stops_hands_its_step_back(bench).await;
     many_runs_are_each_done_once(bench).await;
+    a_worker_follows_the_schedules_of_its_home(bench).await;
 }
 
 async fn a_workflow_runs_to_its_end_over_all_queues(bench: &Bench) {
@@ -138,4 +139,29 @@ async fn many_runs_are_each_done_once(bench: &Bench) {
     for worker in workers {
         worker.stop().await;
     }
+}
+
+async fn a_worker_follows_the_schedules_of_its_home(bench: &Bench) {
+    // Its newest slot was this midnight: due at once, whatever the time.
+    let text = "schema = 1\nname = \"followed\"\n[schedule]\ncron = \"0 0 * * *\"\nstart = 2026-01-01\n\
+                [partition]\nkind = \"day\"\n[[step]]\nname = \"a\"\njob = \"ingest-journal\"\nwith = { day = \"{partition}\" }\n";
+    let folder = bench.home.config().join("workflows");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("followed.toml"), text).unwrap();
+    let workers = [bench.worker(), bench.worker()];
+    let filter = view::RunFilter { workflow: Some("followed".to_owned()), ..view::RunFilter::default() };
+    let runs = loop {
+        let runs = view::list_runs(&bench.store, &filter).await.unwrap();
+        if !runs.is_empty() {
+            break runs;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    // No handler of this table knows the job; that it was started and carried out is what counts.
+    let shown = bench.ended(&runs[0].id).await;
+    assert_eq!((shown.run.trigger.as_str(), shown.run.state.as_str(), runs.len()), ("schedule", "failed", 1));
+    for worker in workers {
+        worker.stop().await;
+    }
+    std::fs::remove_file(folder.join("followed.toml")).unwrap();
 }

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod backfill;
 mod cases;
 mod crash;
 mod handlers;
+mod schedule;
+mod timed;
 mod twice;
 
 use handlers::Row;

@@ -1,0 +1,1 @@
+SELECT id FROM traider.backfill WHERE state = 'running' ORDER BY id

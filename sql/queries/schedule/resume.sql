@@ -1,0 +1,3 @@
+UPDATE traider.schedule
+SET paused = false, paused_at = NULL, paused_why = NULL
+WHERE name = $1 AND paused
