@@ -26,6 +26,10 @@ pub struct RunRow {
     pub cancel_requested: bool,
     /// What failed and why.
     pub error: Option<String>,
+    /// The slot of its schedule.
+    pub slot: Option<DateTime<Utc>>,
+    /// The backfill it is part of.
+    pub backfill: Option<String>,
     /// When it was asked for.
     pub queued_at: DateTime<Utc>,
     /// When its first step began.
@@ -67,6 +71,12 @@ pub struct StepRow {
     pub error: Option<String>,
     /// What it reported.
     pub summary: Option<Value>,
+    /// How far it is: `{"done", "total", "unit"}`, if it says so.
+    pub progress: Option<Value>,
+    /// When it is late if it has not ended.
+    pub deadline: Option<DateTime<Utc>>,
+    /// It could run, but a limit it shares with others is used up.
+    pub held: bool,
     /// When its last attempt began.
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
@@ -282,6 +292,73 @@ pub async fn active_runs(store: &Store) -> Result<i64, StoreError> {
         .map_err(StoreError::sql("count active runs"))
 }
 
+/// A step without an attempt left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct DeadRow {
+    /// Its run.
+    pub run: String,
+    /// The run's workflow.
+    pub workflow: String,
+    /// The run's partition.
+    pub partition: String,
+    /// The step.
+    pub step: String,
+    /// Job kind.
+    pub job: String,
+    /// Attempts made.
+    pub attempts: i32,
+    /// Class of its last error.
+    pub error_kind: Option<String>,
+    /// Its last error.
+    pub error: Option<String>,
+    /// Since when.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Dead letters, newest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn dead(store: &Store, limit: i64) -> Result<Vec<DeadRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/step/dead.sql"))
+        .bind(limit)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("list dead letters"))
+}
+
+/// The newest run of a partition with the states of its steps.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
+pub struct GridRow {
+    /// Partition.
+    pub partition: String,
+    /// Its newest run.
+    pub run: String,
+    /// The run's state.
+    pub state: String,
+    /// How many runs the partition has had.
+    pub generation: i32,
+    /// What started it.
+    pub trigger: String,
+    /// When its last step ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Step name and state, in order: `[{"name", "state"}]`.
+    pub steps: Value,
+}
+
+/// The newest partitions of a workflow, newest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn grid(store: &Store, workflow: &str, limit: i64) -> Result<Vec<GridRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/run/grid.sql"))
+        .bind(workflow)
+        .bind(limit)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("list a workflow's partitions"))
+}
+
 /// What waits and runs in one queue.
 #[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
 pub struct QueueRow {
@@ -293,11 +370,17 @@ pub struct QueueRow {
     pub delayed: i64,
     /// Steps that run.
     pub running: i64,
+    /// Ready steps that wait for a limit they share.
+    pub held: i64,
     /// How long the oldest ready step has waited, seconds.
     pub oldest_s: Option<f64>,
+    /// Since when it is paused.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Why it is paused.
+    pub paused_why: Option<String>,
 }
 
-/// The queues that are not empty.
+/// The queues, empty ones too.
 ///
 /// # Errors
 /// When the database cannot be reached.

@@ -2,7 +2,7 @@
 //! its epoch is the fence: whoever claims next raises it, and what carries the old one is refused.
 
 use crate::queue::apalis_name;
-use crate::{StepPointer, Store, StoreError};
+use crate::{Progress, StepPointer, Store, StoreError};
 use serde_json::Value;
 use spec::Queue;
 use std::sync::OnceLock;
@@ -208,14 +208,22 @@ pub enum Beat {
 
 /// Keeps the lease for another `lease`.
 ///
+/// * `progress` - how far the step is, if it said so.
+///
 /// # Errors
 /// When the database cannot be reached; the lease may still be ours, so go on and try again.
-pub async fn heartbeat(store: &Store, claimed: &Claimed, lease: Duration) -> Result<Beat, StoreError> {
+pub async fn heartbeat(
+    store: &Store,
+    claimed: &Claimed,
+    lease: Duration,
+    progress: Option<&Progress>,
+) -> Result<Beat, StoreError> {
     let cancel: Option<bool> = sqlx::query_scalar(include_str!("../../../../sql/queries/step/heartbeat.sql"))
         .bind(&claimed.run)
         .bind(&claimed.step)
         .bind(claimed.epoch)
         .bind(lease.as_secs_f64())
+        .bind(progress.map(sqlx::types::Json))
         .fetch_optional(&store.pool)
         .await
         .map_err(StoreError::sql("keep a lease"))?;

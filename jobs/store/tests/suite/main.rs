@@ -5,6 +5,7 @@
 
 mod failure;
 mod lifecycle;
+mod lineage;
 mod server;
 mod steering;
 
@@ -56,6 +57,8 @@ fn store_suite() {
         steering::one_step_and_what_needs_it_can_be_run_again(&case).await;
         steering::a_dead_step_can_be_given_up(&case).await;
         steering::many_runs_start_in_one_transaction_or_none(&case).await;
+        lineage::lineage_is_told_in_both_directions(&case).await;
+        lineage::lists_say_what_is_dead_held_and_paused(&case).await;
         steering::random_graphs_end_as_a_naive_reckoning_says(&case).await;
         store.close().await;
     });
