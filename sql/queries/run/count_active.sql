@@ -1,1 +1,4 @@
-SELECT count(*) FROM traider.run WHERE state IN ('queued', 'running')
+SELECT count(*)
+FROM traider.open_run AS o
+JOIN traider.run AS r ON r.id = o.run
+WHERE r.state IN ('queued', 'running')

@@ -7,9 +7,3 @@ CROSS JOIN LATERAL (
     FROM traider.step
     WHERE run = r.id
 ) AS s
-WHERE ($1::text IS NULL OR r.workflow = $1)
-  AND ($2::text IS NULL OR r.state = $2)
-  AND ($3::text IS NULL OR r.partition_key = $3)
-  AND (NOT $4 OR r.workflow LIKE 'job:%')
-ORDER BY r.queued_at DESC, r.id DESC
-LIMIT $5

@@ -27,6 +27,9 @@ a AS (
     FROM s
     WHERE fence IS NOT NULL
 ),
+l AS (
+    DELETE FROM traider.live_step AS l USING s WHERE l.run = s.run AND l.name = s.name AND s.state <> 'dead'
+),
 n AS (
     SELECT d.run, d.step, count(*)::integer AS ended, (count(*) FILTER (WHERE s.state = 'done'))::integer AS ok
     FROM s
