@@ -293,15 +293,15 @@ pub async fn history_holds(store: &Store, run: &str) -> Result<bool, StoreError>
     Ok(broken.is_none())
 }
 
-/// How many runs are queued or running.
+/// True while a run is queued or running.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn active_runs(store: &Store) -> Result<i64, StoreError> {
-    sqlx::query_scalar(include_str!("../../../sql/queries/run/count_active.sql"))
+pub async fn any_active(store: &Store) -> Result<bool, StoreError> {
+    sqlx::query_scalar(include_str!("../../../sql/queries/run/any_active.sql"))
         .fetch_one(&store.pool)
         .await
-        .map_err(StoreError::sql("count active runs"))
+        .map_err(StoreError::sql("look for active runs"))
 }
 
 /// A step without an attempt left.

@@ -3,8 +3,10 @@
 
 use crate::queue::apalis_name;
 use crate::{Progress, StepPointer, Store, StoreError};
+use serde::Deserialize;
 use serde_json::Value;
 use spec::Queue;
+use sqlx::types::Json;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -49,7 +51,7 @@ pub fn this_host() -> String {
 }
 
 /// A claimed step: all a worker needs to run it.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, Deserialize, sqlx::FromRow)]
 pub struct Claimed {
     /// The run.
     pub run: String,
@@ -120,7 +122,15 @@ pub struct Taken {
     pub claimed: Vec<Claimed>,
 }
 
-/// Takes up to `count` tasks out of the queue and claims their steps, in one transaction. It does not wait for the disk:
+/// A row of `queue/take.sql`; there is always one.
+#[derive(sqlx::FromRow)]
+struct TakenRow {
+    tasks: i64,
+    shared: Option<Json<Vec<StepPointer>>>,
+    claimed: Option<Json<Claimed>>,
+}
+
+/// Takes up to `count` tasks out of the queue and claims their steps, in one statement. It does not wait for the disk:
 /// what a crash of the server undoes is in the queue again.
 ///
 /// # Errors
@@ -132,33 +142,59 @@ pub async fn take(
     count: usize,
     lease: Duration,
 ) -> Result<Taken, StoreError> {
-    let mut tx = store.pool.begin().await.map_err(StoreError::sql("take tasks"))?;
-    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(include_str!("../../../../sql/queries/queue/take.sql"))
+    let rows: Result<Vec<TakenRow>, sqlx::Error> =
+        sqlx::query_as(include_str!("../../../../sql/queries/queue/take.sql"))
+            .bind(apalis_name(queue))
+            .bind(i64::try_from(count).unwrap_or(i64::MAX))
+            .bind(queue.name())
+            .bind(&worker.name)
+            .bind(&worker.host)
+            .bind(worker.pid)
+            .bind(lease.as_secs_f64())
+            .fetch_all(&store.pool)
+            .await;
+    let rows = match rows {
+        // Class 22: somebody put a task there that is no pointer.
+        Err(sqlx::Error::Database(e)) if e.code().is_some_and(|code| code.starts_with("22")) => {
+            return take_raw(store, queue, worker, count, lease).await;
+        }
+        rows => rows.map_err(StoreError::sql("take tasks"))?,
+    };
+    let mut taken = Taken::default();
+    for row in rows {
+        taken.tasks = usize::try_from(row.tasks).unwrap_or(0);
+        for pointer in row.shared.filter(|_| taken.claimed.is_empty()).into_iter().flat_map(|shared| shared.0) {
+            // Should this fail, its step has no task, which the sweep notices.
+            taken.claimed.extend(super::share::claim(store, &pointer, worker, lease).await?);
+        }
+        taken.claimed.extend(row.claimed.map(|claimed| claimed.0));
+    }
+    Ok(taken)
+}
+
+/// [`take`] for tasks of which some are no pointers: those are dropped.
+async fn take_raw(
+    store: &Store,
+    queue: Queue,
+    worker: &WorkerId,
+    count: usize,
+    lease: Duration,
+) -> Result<Taken, StoreError> {
+    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(include_str!("../../../../sql/queries/queue/take_raw.sql"))
         .bind(apalis_name(queue))
         .bind(i64::try_from(count).unwrap_or(i64::MAX))
         .bind(queue.name())
-        .fetch_all(&mut *tx)
+        .fetch_all(&store.pool)
         .await
         .map_err(StoreError::sql("take tasks"))?;
-    if rows.is_empty() {
-        return Ok(Taken::default());
-    }
-    let mut pointers: Vec<StepPointer> = Vec::with_capacity(rows.len());
+    let mut pointers: Vec<(StepPointer, WorkerId)> = Vec::with_capacity(rows.len());
     for (task, bytes) in &rows {
         match serde_json::from_slice(bytes) {
-            Ok(pointer) => pointers.push(pointer),
+            Ok(pointer) => pointers.push((pointer, worker.clone())),
             Err(error) => tracing::warn!(task, %error, "a task that points to no step is dropped"),
         }
     }
-    let (shared, plain): (Vec<&StepPointer>, Vec<&StepPointer>) = pointers.iter().partition(|pointer| pointer.shared);
-    let asked: Vec<(&StepPointer, &WorkerId)> = plain.into_iter().map(|pointer| (pointer, worker)).collect();
-    let mut claimed: Vec<Claimed> =
-        claim_in(&mut *tx, &asked, lease, false).await?.into_iter().map(|(_, claimed)| claimed).collect();
-    tx.commit().await.map_err(StoreError::sql("take tasks"))?;
-    for pointer in shared {
-        // Should this fail, its step has no task, which the sweep notices.
-        claimed.extend(super::share::claim(store, pointer, worker, lease).await?);
-    }
+    let claimed = claim_many(store, &pointers, lease).await?.into_iter().flatten().collect();
     Ok(Taken { tasks: rows.len(), claimed })
 }
 

@@ -1,4 +1,0 @@
-SELECT count(*)
-FROM traider.open_run AS o
-JOIN traider.run AS r ON r.id = o.run
-WHERE r.state IN ('queued', 'running')
