@@ -1,6 +1,7 @@
 //! Claiming a step and keeping it. The lease is held by a heartbeat of the worker's own, not by apalis' poll loop, and
 //! its epoch is the fence: whoever claims next raises it, and what carries the old one is refused.
 
+use crate::error::chain;
 use crate::queue::apalis_name;
 use crate::{StepPointer, Store, StoreError};
 use serde_json::Value;
@@ -145,7 +146,11 @@ pub async fn take(
     }
     let mut pointers: Vec<StepPointer> = Vec::with_capacity(rows.len());
     for (task, bytes) in &rows {
-        match serde_json::from_slice(bytes) {
+        match serde_json::from_slice::<StepPointer>(bytes) {
+            // Postgres text holds no NUL: to ask for it would fail, and the task would come back for ever.
+            Ok(pointer) if pointer.run.contains('\0') || pointer.step.contains('\0') => {
+                tracing::warn!(task, ?pointer, "a task that points to no step is dropped");
+            }
             Ok(pointer) => pointers.push(pointer),
             Err(error) => tracing::warn!(task, %error, "a task that points to no step is dropped"),
         }
@@ -156,8 +161,11 @@ pub async fn take(
         claim_in(&mut *tx, &asked, lease, false).await?.into_iter().map(|(_, claimed)| claimed).collect();
     tx.commit().await.map_err(StoreError::sql("take tasks"))?;
     for pointer in shared {
-        // Should this fail, its step has no task, which the sweep notices.
-        claimed.extend(super::share::claim(store, pointer, worker, lease).await?);
+        match super::share::claim(store, pointer, worker, lease).await {
+            Ok(more) => claimed.extend(more),
+            // Its step has no task now, which the sweep notices. What is claimed is to be run all the same.
+            Err(error) => tracing::warn!(error = chain(&error), step = pointer.step, "left to the sweep"),
+        }
     }
     Ok(Taken { tasks: rows.len(), claimed })
 }
