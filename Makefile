@@ -36,10 +36,11 @@ bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 bench-queue: setup ## The control plane beside plain apalis: drain, pick-up, hand-over, idle cost, long history
 	cargo bench --locked --profile release -p worker --bench queue
 
-soak: setup ## The long campaigns in full: kills, seeds
+soak: setup ## The long campaigns in full: kills, crashes, seeds
 	@sh ops/setup.sh python "$(CACHE)"
 	cargo build --locked --workspace --bins --tests
 	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace --test e2e -- --nocapture
+	TRAIDER_SOAK=1 cargo test --locked --workspace --test suite campaign -- --nocapture
 
 build: ## Build the light programs (release)
 	cargo build --release --locked $(PAGE) -p worker

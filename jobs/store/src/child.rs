@@ -117,6 +117,9 @@ pub async fn run(mut command: Command, cancel: &CancelToken, grace: Duration) ->
                 // How it ended does not matter any more, only that it did.
                 ended.await.0.ok();
             }
+            // A polite leader may have left a child behind that did not listen and has its output elsewhere. While there
+            // is one nobody else gets the group's number; should there be none, it is long until the number comes again.
+            group.signal(Signal::SIGKILL);
             group.0 = None;
             return Err(ChildError::Cancelled);
         }
@@ -234,6 +237,25 @@ mod tests {
         cancel.cancel();
         assert!(matches!(running.await.unwrap(), Err(ChildError::Cancelled)));
         assert_eq!(std::fs::read_to_string(folder.path().join("left")).unwrap(), "bye\n");
+    }
+
+    #[tokio::test]
+    async fn a_deaf_child_does_not_outlive_its_polite_leader() {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = fifo(folder.path());
+        // The child ignores SIGTERM and holds none of the streams that are waited for.
+        let script = "trap '' TERM; sleep 1000 >/dev/null 2>&1 & trap - TERM; echo $! > ready; wait";
+        let cancel = CancelToken::default();
+        let running = tokio::spawn({
+            let (command, cancel) = (shell(script, folder.path()), cancel.clone());
+            async move { run(command, &cancel, Duration::from_secs(3600)).await }
+        });
+        let pid = tokio::task::spawn_blocking(move || std::fs::read_to_string(ready).unwrap()).await.unwrap();
+        cancel.cancel();
+        assert!(matches!(running.await.unwrap(), Err(ChildError::Cancelled)));
+        while !gone(&pid) {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -85,8 +85,8 @@ impl StoreError {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 StoreError::Unreachable { at: format!("while it was asked to {doing}"), source }
             }
-            // Class 57: the server is going down or coming up.
-            sqlx::Error::Database(ref e) if e.code().is_some_and(|c| c.starts_with("57P")) => {
+            // Class 57: the server is going down or coming up. 25P03: it took us for stopped.
+            sqlx::Error::Database(ref e) if e.code().is_some_and(|c| c.starts_with("57P") || c == "25P03") => {
                 StoreError::Unreachable { at: format!("while it was asked to {doing}"), source }
             }
             source => StoreError::Sql { doing, source },

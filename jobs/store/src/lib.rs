@@ -45,6 +45,11 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 const BY_KEY: [(&str, &str); 4] =
     [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_seqscan", "off"), ("jit", "off")];
 
+/// Whoever is stopped in the middle of a transaction (SIGSTOP, a machine that sleeps or is cut off) would keep what it has
+/// locked for as long: a run that nobody can sweep, a schedule that stands still. The server ends a transaction that waits
+/// this long for its next statement. It is longer than any of ours should, and shorter than a lease.
+const IDLE_MAX: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
+
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -106,7 +111,8 @@ impl Store {
             Some(socket) => socket.display().to_string(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
-        let options = options.application_name(&format!("traider-{}", std::process::id())).options(BY_KEY);
+        let options =
+            options.application_name(&format!("traider-{}", std::process::id())).options(BY_KEY).options([IDLE_MAX]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_WAIT)

@@ -1,6 +1,7 @@
 //! Claiming a step and keeping it. The lease is held by a heartbeat of the worker's own, not by apalis' poll loop, and
 //! its epoch is the fence: whoever claims next raises it, and what carries the old one is refused.
 
+use crate::error::chain;
 use crate::queue::apalis_name;
 use crate::{Progress, StepPointer, Store, StoreError};
 use serde::Deserialize;
@@ -160,16 +161,32 @@ pub async fn take(
         }
         rows => rows.map_err(StoreError::sql("take tasks"))?,
     };
-    let mut taken = Taken::default();
+    let (mut taken, mut shared) = (Taken::default(), Vec::new());
     for row in rows {
         taken.tasks = usize::try_from(row.tasks).unwrap_or(0);
-        for pointer in row.shared.filter(|_| taken.claimed.is_empty()).into_iter().flat_map(|shared| shared.0) {
-            // Should this fail, its step has no task, which the sweep notices.
-            taken.claimed.extend(super::share::claim(store, &pointer, worker, lease).await?);
-        }
         taken.claimed.extend(row.claimed.map(|claimed| claimed.0));
+        // The same in every row.
+        shared = row.shared.map(|pointers| pointers.0).unwrap_or_default();
     }
+    claim_shared(store, &shared, worker, lease, &mut taken.claimed).await;
     Ok(taken)
+}
+
+/// Claims steps that share a limit with others, one by one.
+async fn claim_shared(
+    store: &Store,
+    pointers: &[StepPointer],
+    worker: &WorkerId,
+    lease: Duration,
+    claimed: &mut Vec<Claimed>,
+) {
+    for pointer in pointers {
+        match super::share::claim(store, pointer, worker, lease).await {
+            Ok(more) => claimed.extend(more),
+            // Its step has no task now, which the sweep notices. What is claimed is to be run all the same.
+            Err(error) => tracing::warn!(error = chain(&error), step = pointer.step, "left to the sweep"),
+        }
+    }
 }
 
 /// [`take`] for tasks of which some are no pointers: those are dropped.
@@ -187,14 +204,22 @@ async fn take_raw(
         .fetch_all(&store.pool)
         .await
         .map_err(StoreError::sql("take tasks"))?;
-    let mut pointers: Vec<(StepPointer, WorkerId)> = Vec::with_capacity(rows.len());
+    let mut pointers: Vec<StepPointer> = Vec::with_capacity(rows.len());
     for (task, bytes) in &rows {
-        match serde_json::from_slice(bytes) {
-            Ok(pointer) => pointers.push((pointer, worker.clone())),
+        match serde_json::from_slice::<StepPointer>(bytes) {
+            // Postgres text holds no NUL: to ask for it would fail, and the task would come back for ever.
+            Ok(pointer) if pointer.run.contains('\0') || pointer.step.contains('\0') => {
+                tracing::warn!(task, ?pointer, "a task that points to no step is dropped");
+            }
+            Ok(pointer) => pointers.push(pointer),
             Err(error) => tracing::warn!(task, %error, "a task that points to no step is dropped"),
         }
     }
-    let claimed = claim_many(store, &pointers, lease).await?.into_iter().flatten().collect();
+    let (shared, plain): (Vec<StepPointer>, Vec<StepPointer>) = pointers.into_iter().partition(|p| p.shared);
+    let plain: Vec<(&StepPointer, &WorkerId)> = plain.iter().map(|pointer| (pointer, worker)).collect();
+    let mut claimed: Vec<Claimed> =
+        claim_in(&store.pool, &plain, lease, false).await?.into_iter().map(|(_, claimed)| claimed).collect();
+    claim_shared(store, &shared, worker, lease, &mut claimed).await;
     Ok(Taken { tasks: rows.len(), claimed })
 }
 

@@ -144,7 +144,7 @@ async fn many_runs_are_each_done_once(bench: &Bench) {
 async fn a_worker_follows_the_schedules_of_its_home(bench: &Bench) {
     // Its newest slot was this midnight: due at once, whatever the time.
     let text = "schema = 1\nname = \"followed\"\n[schedule]\ncron = \"0 0 * * *\"\nstart = 2026-01-01\n\
-                [partition]\nkind = \"day\"\n[[step]]\nname = \"a\"\njob = \"ingest-journal\"\nwith = { day = \"{partition}\" }\n";
+                [partition]\nkind = \"day\"\n[[step]]\nname = \"a\"\njob = \"build-features\"\nwith = { day = \"{partition}\" }\n";
     let folder = bench.home.config().join("workflows");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("followed.toml"), text).unwrap();

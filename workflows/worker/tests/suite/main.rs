@@ -3,23 +3,29 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod backfill;
+mod campaigns;
 mod cases;
+mod children;
 mod crash;
 mod handlers;
+mod poison;
 mod schedule;
+mod stories;
 mod timed;
 mod twice;
 
 use handlers::Row;
 use settings::Home;
 use spec::plan::Backoff;
-use spec::{Queue, Retry, RunPlan, StepPlan};
+use spec::{Queue, Retry, StepPlan};
 use std::time::{Duration, Instant};
 use store::control::{self, Trigger};
 use store::testing::TestHome;
 use store::view::{self, RunDetail};
 use store::{CancelToken, Store};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use worker::messenger::Channels;
 use worker::{Options, Tuning};
 
 /// Short, so that a lost worker is noticed within the test.
@@ -39,19 +45,37 @@ fn worker_suite() {
     });
 }
 
-/// The other side of [`crash`]: a worker in a process of its own, to be killed. Does nothing in a normal test run.
+/// The other side of [`children`]: a worker in a process of its own, to be killed. Does nothing in a normal test run.
 #[test]
 fn child_worker() {
-    let Some(home) = std::env::var_os("TRAIDER_TEST_WORKER") else { return };
+    let said = |name: &str| std::env::var(name).ok();
+    let Some(home) = said("TRAIDER_TEST_WORKER") else { return };
     let home = Home::locate(Some(std::path::Path::new(&home)));
+    let lease = said("TRAIDER_TEST_LEASE").map_or(600.0, |seconds| seconds.parse().unwrap());
+    let tuning = Tuning { lease: Duration::from_secs_f64(lease), io: 8 };
+    let file = Some(home.root().join("alerts.jsonl"));
+    let alerts = said("TRAIDER_TEST_WEBHOOK").map(|url| Channels { webhook: Some(url), file, ..Channels::default() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        let stop = CancelToken::default();
+        let (mut term, told) = (signal(SignalKind::terminate()).unwrap(), stop.clone());
+        tokio::spawn(async move {
+            term.recv().await;
+            told.cancel();
+        });
+        tokio::spawn(end_without(said("TRAIDER_TEST_PARENT").unwrap().parse().unwrap()));
         let store = Store::attach(&home).await.unwrap();
-        // Its lease is long: who notices its death must do so by its pid.
-        let tuning = Tuning { lease: Duration::from_secs(600), io: 8 };
-        let options = Options { tuning, once: false, stop: CancelToken::default(), alerts: None };
+        let options = Options { tuning, once: false, stop, alerts };
         worker::run(store, home, handlers::table(), options, || {}).await.unwrap();
     });
+}
+
+/// A test that is killed leaves no worker behind.
+async fn end_without(parent: i32) {
+    while nix::unistd::getppid().as_raw() == parent {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    std::process::exit(1);
 }
 
 struct Bench {
@@ -85,15 +109,7 @@ impl Bench {
         Running { stop, task }
     }
     async fn start(&self, workflow: &str, steps: Vec<StepPlan>) -> String {
-        let plan = RunPlan {
-            workflow: workflow.to_owned(),
-            sha256: format!("{workflow}-1"),
-            definition: serde_json::json!({"name": workflow}),
-            partition: "2026-11-20".to_owned(),
-            params: serde_json::json!({}),
-            steps,
-            alert: Vec::new(),
-        };
+        let plan = children::plan(workflow, steps);
         control::start_run(&self.store, &plan, Trigger::Manual).await.unwrap().run
     }
     async fn show(&self, run: &str) -> RunDetail {
