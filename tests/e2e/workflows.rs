@@ -452,3 +452,23 @@ fn a_step_that_hangs_is_explained_drained_and_followed_to_its_end() {
     drop(worker);
     assert!(home.processes().is_empty(), "{:?}", home.processes());
 }
+
+#[test]
+fn a_supervisor_hands_its_settings_on_and_says_what_its_worker_reports() {
+    let home = home();
+    let file = home.path().join("more.toml");
+    fs::write(&file, "[alerts]\nstdout = true\nfile = false\n").unwrap();
+    fs::create_dir_all(home.path().join("reports")).unwrap();
+    fs::write(home.path().join(format!("reports/day={DAY}")), "").unwrap();
+    home.json(&format!("up --port 0 --config {}", file.display()), 0);
+    home.json(&format!("run start three --partition {DAY} --wait"), 1);
+    let said = || fs::read_to_string(home.path().join("logs/up.log")).unwrap();
+    while !said().contains("alert: ") {
+        std::thread::yield_now();
+    }
+    let said = said();
+    let line = said.lines().find(|line| line.contains("alert: ")).unwrap();
+    assert!(line.contains(&format!("three {DAY}")) && line.contains("see traider run show"), "{said}");
+    assert!(!home.path().join("alerts.jsonl").exists(), "the worker follows the same settings");
+    home.json("down", 0);
+}
