@@ -1,5 +1,6 @@
 //! The control plane from the command line: every verb for people and for programs, what is refused, what hangs.
 
+use crate::daily::synthetic;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
@@ -415,15 +416,14 @@ fn opened(pipe: &Path) -> File {
 #[test]
 fn a_step_that_hangs_is_explained_drained_and_followed_to_its_end() {
     let home = TestHome::new();
-    let summary = home.json("demo --headless --seconds 20 --speed max --seed 3", 0);
+    let (summary, day) = synthetic(&home);
     let worker = Worker::start(&home);
     // Whoever reads the journal reads a pipe that nothing comes out of.
     let segment = home.path().join("journal").join(summary["run_id"].as_str().unwrap()).join("seg-000001.trj");
     let aside = home.path().join("aside.trj");
     fs::rename(&segment, &aside).unwrap();
     mkfifo(&segment, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-    let today = jiff::Timestamp::now().strftime("%F").to_string();
-    let started = home.json(&format!("run start nightly --partition {today}"), 0);
+    let started = home.json(&format!("run start nightly --partition {day}"), 0);
     let run = started["run_id"].as_str().unwrap();
     let pipe = opened(&segment);
     check(&home, &format!("run explain {run}"), 0, &["parity is running", "pid", "last sign of life"]);
@@ -449,8 +449,18 @@ fn a_step_that_hangs_is_explained_drained_and_followed_to_its_end() {
     assert!(matches!(ended["state"].as_str(), Some("done" | "failed")), "{ended:#}");
     let all = home.json(&format!("run logs {run}"), 0);
     assert_eq!(all["lines"].as_array().unwrap(), &lines, "what was followed is what is kept");
+    lineage(&home, &day);
     drop(worker);
     assert!(home.processes().is_empty(), "{:?}", home.processes());
+}
+
+/// From the report back to the journal, and from the trades to the report.
+fn lineage(home: &TestHome, day: &str) {
+    home.json(&format!("run start daily --partition {day} --wait"), 0);
+    check(home, &format!("asset lineage report/daily --partition {day}"), 0, &["|- candles_1m/", "`- journal/"]);
+    let trades = home.json("asset list trades", 0)["assets"][0]["asset"].as_str().unwrap().to_owned();
+    let used = format!("asset lineage {trades} --partition {day}");
+    check(home, &used, 0, &["features_1m/", "   `- report/daily", "by report of run"]);
 }
 
 #[test]

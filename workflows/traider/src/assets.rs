@@ -116,10 +116,15 @@ fn rows(lineage: &[LineageRow]) -> Vec<Value> {
 /// Asset and version.
 type Version = (String, String);
 
+/// True when a step that read this read that row: steps name what they read by its asset, or by `asset/partition`.
+fn is((asset, sha): &Version, row: &LineageRow) -> bool {
+    *sha == row.sha256 && (*asset == row.asset || *asset == format!("{}/{}", row.asset, row.partition))
+}
+
 fn upstream_of(all: &[LineageRow], read: &BTreeMap<Version, Vec<Version>>, row: &LineageRow) -> Vec<usize> {
     let step = row.run.clone().zip(row.step.clone());
     let inputs = step.and_then(|step| read.get(&step)).map_or(&[][..], Vec::as_slice);
-    let is_input = |other: &LineageRow| inputs.iter().any(|(asset, sha)| *asset == other.asset && *sha == other.sha256);
+    let is_input = |other: &LineageRow| inputs.iter().any(|input| is(input, other));
     (0..all.len()).filter(|n| is_input(&all[*n])).collect()
 }
 
@@ -127,7 +132,7 @@ fn downstream_of(all: &[LineageRow], read: &BTreeMap<Version, Vec<Version>>, row
     let reads = |other: &LineageRow| {
         let step = other.run.clone().zip(other.step.clone());
         let inputs = step.and_then(|step| read.get(&step)).map_or(&[][..], Vec::as_slice);
-        inputs.iter().any(|(asset, sha)| *asset == row.asset && *sha == row.sha256)
+        inputs.iter().any(|input| is(input, row))
     };
     (0..all.len()).filter(|n| all[*n].depth > 0 && reads(&all[*n])).collect()
 }
