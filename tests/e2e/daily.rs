@@ -84,7 +84,7 @@ fn a_day_of_the_synthetic_market_becomes_lake_ledger_and_report_twice_the_same()
 }
 
 /// A run on the synthetic market, which begins now, and the UTC day of its first order.
-fn synthetic(home: &TestHome) -> (Value, String) {
+pub fn synthetic(home: &TestHome) -> (Value, String) {
     let summary = home.json("demo --headless --seconds 90 --speed max --seed 3", 0);
     let listed = home.json("orders list", 0);
     let orders = listed["orders"].as_array().unwrap();

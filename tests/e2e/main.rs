@@ -9,6 +9,7 @@ mod daily;
 mod disk_full;
 mod kills;
 mod operator;
+mod workflows;
 
 use std::path::Path;
 

@@ -7,7 +7,9 @@ WITH RECURSIVE down (depth, asset, partition, sha256, run, step, made_at) AS (
     SELECT
         down.depth + 1, coalesce(o.asset, ''), coalesce(o.partition, ''), coalesce(o.sha256, ''), i.run, i.step, v.made_at
     FROM down
-    JOIN traider.asset_input AS i ON i.asset = down.asset AND i.sha256 = down.sha256
+    -- Steps name what they read by its asset, or by asset/partition.
+    JOIN traider.asset_input AS i
+        ON i.asset IN (down.asset, down.asset || '/' || down.partition) AND i.sha256 = down.sha256
     LEFT JOIN traider.asset_output AS o ON o.run = i.run AND o.step = i.step
     LEFT JOIN traider.asset_version AS v ON v.asset = o.asset AND v.partition = o.partition AND v.sha256 = o.sha256
     WHERE down.depth < 20 AND down.asset <> ''

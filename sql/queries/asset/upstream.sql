@@ -9,12 +9,16 @@ WITH RECURSIVE up (depth, asset, partition, sha256, run, step, made_at) AS (
     )
     UNION
     SELECT
-        up.depth + 1, i.asset, coalesce(v.partition, ''), i.sha256, v.run, v.step, v.made_at
+        up.depth + 1, coalesce(v.asset, i.asset), coalesce(v.partition, ''), i.sha256, v.run, v.step, v.made_at
     FROM up
     JOIN traider.asset_input AS i ON i.run = up.run AND i.step = up.step
-    LEFT JOIN traider.asset_version AS v ON v.asset = i.asset AND v.sha256 = i.sha256
+    -- Steps name what they read by its asset, or by asset/partition.
+    LEFT JOIN traider.asset_version AS v
+        ON v.asset IN (i.asset, regexp_replace(i.asset, '/[^/]*$', ''))
+        AND v.sha256 = i.sha256
+        AND i.asset IN (v.asset, v.asset || '/' || v.partition)
     -- A step that reads what it made before is no loop to follow.
-    WHERE up.depth < 20 AND (i.asset, i.sha256) <> (up.asset, up.sha256)
+    WHERE up.depth < 20 AND (coalesce(v.asset, i.asset), i.sha256) <> (up.asset, up.sha256)
 )
 SELECT DISTINCT ON (min(depth), asset, partition, sha256)
     min(depth) AS depth, asset, partition, sha256, max(run) AS run, max(step) AS step, max(made_at) AS made_at

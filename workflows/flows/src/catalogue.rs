@@ -152,7 +152,10 @@ pub fn find(folder: &Path, name: &str) -> Result<Workflow, CatalogueError> {
 }
 
 /// The workflow in a file of its name.
-fn read(path: &Path) -> Result<Workflow, CatalogueError> {
+///
+/// # Errors
+/// When the file cannot be read, is wrong, or has another name than its workflow.
+pub fn read(path: &Path) -> Result<Workflow, CatalogueError> {
     let text = fs::read_to_string(path).map_err(|source| CatalogueError::Read { path: path.to_path_buf(), source })?;
     let shown = path.display().to_string();
     let json = path.extension().is_some_and(|ext| ext == "json");

@@ -4,8 +4,8 @@
 //! daemon (it cancels its orders), emulator, worker, page, database.
 
 use crate::cli::{Context, DemoArgs};
+use crate::database::{Database, store_fail};
 use crate::fail::{Fail, code};
-use crate::runs::Database;
 use crate::supervise::{Kept, Process, Stop, WORKER_STOPPING};
 use crate::up::lock;
 use crate::{config, daemon, exec};
@@ -273,7 +273,10 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
 
     let database = Database::open(home).map_err(|e| if stop.asked() { stop.interrupted() } else { e })?;
     let root = home.root().display().to_string();
-    let worker_args = ["run", "--home", &root, "--parent-pid", &pid].map(str::to_owned).to_vec();
+    let mut worker_args = ["run", "--home", &root, "--parent-pid", &pid].map(str::to_owned).to_vec();
+    if let Some(file) = &ctx.global.config {
+        worker_args.extend(["--config".to_owned(), file.display().to_string()]);
+    }
     let mut worker = Kept::new("traider-worker", worker_args, home.logs());
     let ended = worker.start().and_then(|started| started.ready(READY, stop)).and_then(|_| {
         ctx.out.note("worker       ready; Ctrl-C stops everything");
@@ -332,7 +335,7 @@ fn keep(
 /// Fails when no database can be had here.
 pub fn database_possible(home: &Home) -> Result<(), Fail> {
     if std::env::var_os("DATABASE_URL").is_none() {
-        store::embedded::find_programs(home).map_err(crate::runs::store_fail)?;
+        store::embedded::find_programs(home).map_err(store_fail)?;
     }
     Ok(())
 }

@@ -6,19 +6,27 @@
 #[macro_use]
 mod out;
 
+mod assets;
+mod backfills;
 mod cli;
 mod config;
 mod daemon;
+mod database;
 mod demo;
 mod doctor;
 mod exec;
 mod fail;
+mod jobs;
 mod lake;
+mod queues;
 mod runs;
+mod schedules;
 mod status;
 mod supervise;
 mod trading;
 mod up;
+mod words;
+mod workflow;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -26,9 +34,10 @@ use fail::{Fail, code};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words = cli::job_arguments(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, words.iter().any(|word| word == "--json")),
     };
     let out = out::Out::new(&cli.global);
     match run(&cli, &out) {
@@ -42,8 +51,7 @@ fn main() -> ExitCode {
 }
 
 /// A command line that is not one: clap's words, as an object where `--json` was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
-    let json = std::env::args_os().any(|word| word == "--json");
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
         let words = error.to_string();
         let global = cli::Global { json, ..cli::Global::default() };
@@ -67,7 +75,15 @@ fn run(cli: &Cli, out: &out::Out) -> Result<u8, Fail> {
         Command::Resume { reason } => daemon::command(&ctx, "resume", reason),
         Command::Doctor => doctor::doctor(&ctx),
         Command::Run(verb) => runs::run(&ctx, verb),
-        Command::Job(verb) => runs::job(&ctx, verb),
+        Command::Workflow(verb) => workflow::workflow(&ctx, verb),
+        Command::Backfill(verb) => backfills::backfill(&ctx, verb),
+        Command::Schedule(verb) => schedules::schedule(&ctx, verb),
+        Command::Queue(verb) => queues::queue(&ctx, verb),
+        Command::Job(verb) => jobs::job(&ctx, verb),
+        Command::Dead(verb) => jobs::dead(&ctx, verb),
+        Command::Worker(verb) => queues::worker(&ctx, verb),
+        Command::Asset(verb) => assets::asset(&ctx, verb),
+        Command::Alert(verb) => queues::alert(&ctx, verb),
         Command::Orders(verb) => trading::orders(&ctx, verb),
         Command::Positions(args) => trading::positions(&ctx, args),
         Command::Why { order, run } => trading::why(&ctx, order, run.as_deref()),

@@ -2,11 +2,11 @@
 
 use crate::cli::Global;
 use crate::fail::{Fail, code};
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 use serde_json::Value;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// As `println!`, but a reader that went away (`| head`) or a full disk is no panic: see [`lost`].
 macro_rules! say {
@@ -18,6 +18,7 @@ const ALL_SAID: u8 = 0;
 const READER_GONE: u8 = 1;
 const NOT_WRITTEN: u8 = 2;
 static STDOUT: AtomicU8 = AtomicU8::new(ALL_SAID);
+static STYLED: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line to stdout; nothing any more after the first failure.
 pub fn line(words: Arguments<'_>) {
@@ -44,6 +45,11 @@ pub fn lost() -> bool {
     STDOUT.load(Ordering::Relaxed) == NOT_WRITTEN
 }
 
+/// True when nobody reads stdout any more, so that a verb that goes on and on may end.
+pub fn gone() -> bool {
+    STDOUT.load(Ordering::Relaxed) != ALL_SAID
+}
+
 /// The command's voice.
 #[derive(Debug)]
 pub struct Out {
@@ -59,6 +65,7 @@ impl Out {
         let forbidden = global.no_color
             || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        STYLED.store(forced || (!forbidden && std::io::stdout().is_terminal()), Ordering::Relaxed);
         Self {
             json: global.json,
             quiet: global.quiet,
@@ -103,22 +110,72 @@ impl Out {
     }
 }
 
+/// True when stdout takes colours and progress bars: a terminal, unless somebody said otherwise.
+pub fn styled() -> bool {
+    STYLED.load(Ordering::Relaxed)
+}
+
 /// A plain table; columns named in `right` are right-aligned. Cells are `row[column]`.
 pub fn table(columns: &[(&str, &str)], right: &[&str], rows: &[Value]) {
+    let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
+    grid(&titles, right, rows.iter().map(|row| columns.iter().map(|(_, key)| text(&row[*key])).collect()).collect());
+}
+
+/// A plain table of these rows, two blanks between columns; those named in `right` are right-aligned. On a terminal the
+/// column STATE has colours.
+pub fn grid(titles: &[&str], right: &[&str], rows: Vec<Vec<String>>) {
+    for line in lines(titles, right, rows) {
+        say!("{line}");
+    }
+}
+
+/// The lines of a [`grid`].
+pub fn lines(titles: &[&str], right: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
     if rows.is_empty() {
-        say!("(none)");
-        return;
+        return vec!["(none)".to_owned()];
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(columns.iter().map(|(title, _)| Cell::new(title)));
+    if styled() {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(titles.iter().map(Cell::new));
     for row in rows {
-        table.add_row(columns.iter().map(|(title, key)| {
-            let cell = Cell::new(text(&row[*key]));
-            if right.contains(title) { cell.set_alignment(CellAlignment::Right) } else { cell }
+        table.add_row(titles.iter().zip(row).map(|(title, text)| {
+            let colour = (*title == "STATE").then(|| colour_of(&text)).flatten();
+            let cell = Cell::new(text);
+            let cell = if right.contains(title) { cell.set_alignment(CellAlignment::Right) } else { cell };
+            if let Some(colour) = colour { cell.fg(colour) } else { cell }
         }));
     }
-    say!("{table}");
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn colour_of(state: &str) -> Option<Color> {
+    match state.to_ascii_lowercase().as_str() {
+        "done" | "ok" => Some(Color::Green),
+        "failed" | "dead" => Some(Color::Red),
+        "running" => Some(Color::Cyan),
+        "paused" | "cancelled" | "skipped" => Some(Color::Yellow),
+        _ => None,
+    }
+}
+
+/// A state in its colour, on a terminal.
+pub fn state(words: &str) -> String {
+    let number = match colour_of(words) {
+        Some(Color::Green) => 32,
+        Some(Color::Red) => 31,
+        Some(Color::Cyan) => 36,
+        Some(Color::Yellow) => 33,
+        _ => return words.to_owned(),
+    };
+    if styled() { format!("\x1b[{number}m{words}\x1b[0m") } else { words.to_owned() }
 }
 
 /// A JSON value as a person reads it.

@@ -121,6 +121,15 @@ impl Process {
         }
     }
 
+    /// Reads what it wrote to stdout since it was ready: alerts are passed on, a line each, everything else is dropped.
+    pub fn pass_on(&self, out: &Out) {
+        for line in self.stdout.try_iter() {
+            if let Some(words) = serde_json::from_str(&line).ok().as_ref().and_then(alert_words) {
+                out.note(&words);
+            }
+        }
+    }
+
     /// Why it ended: its own last words and its exit code.
     pub fn died(&mut self) -> Fail {
         let status = self.child.wait();
@@ -164,6 +173,25 @@ impl Process {
     }
 }
 
+/// An alert of a worker as a person reads it; `None` when the line is something else.
+fn alert_words(said: &Value) -> Option<String> {
+    if said["event"] != "alert" {
+        return None;
+    }
+    let part = |key: &str| said["alert"][key].as_str().filter(|text| !text.is_empty());
+    let kind = part("kind")?;
+    let mut about: Vec<&str> = ["workflow", "partition", "step"].into_iter().filter_map(part).collect();
+    if about.is_empty() {
+        about.extend(part("key"));
+    }
+    let over = if part("what") == Some("recovered") { "alert over" } else { "alert" };
+    let detail = part("detail").and_then(|text| text.lines().next());
+    let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
+    let next =
+        part("run").filter(|_| over == "alert").map_or_else(String::new, |run| format!("; see traider run show {run}"));
+    Some(format!("{over}: {kind}: {}{detail}{next}", about.join(" ")))
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop(Duration::from_secs(5));
@@ -203,8 +231,11 @@ impl Kept {
         Ok(self.process.insert(Process::start(self.name, command, &self.logs)?))
     }
 
-    /// Notices its death, and starts it again when its pause is over.
+    /// Passes on its alerts, notices its death, and starts it again when its pause is over.
     pub fn tend(&mut self, out: &Out) {
+        if let Some(process) = &self.process {
+            process.pass_on(out);
+        }
         let Some(status) = self.process.as_mut().and_then(Process::ended) else { return };
         let Some(next) = self.next else {
             if self.started.elapsed() > LIVED_WELL {
@@ -230,5 +261,26 @@ impl Kept {
         if let Some(process) = &mut self.process {
             process.stop(limit);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn alerts_are_told_in_a_line_and_nothing_else_is() {
+        let said = json!({"event": "alert", "id": "k/1/raised", "at": "2026-11-20T00:21:00Z", "alert": {
+            "what": "raised", "kind": "failed", "key": "k", "workflow": "daily", "partition": "2026-11-19",
+            "run": "01K9", "step": null, "detail": "ingest: no journal\nmore", "channels": ["stdout"],
+        }});
+        let want = "alert: failed: daily 2026-11-19: ingest: no journal; see traider run show 01K9";
+        assert_eq!(alert_words(&said).as_deref(), Some(want));
+        let mut over = said;
+        over["alert"]["what"] = json!("recovered");
+        let want = "alert over: failed: daily 2026-11-19: ingest: no journal";
+        assert_eq!(alert_words(&over).as_deref(), Some(want));
+        assert_eq!(alert_words(&json!({"event": "ready"})), None);
     }
 }

@@ -1,8 +1,11 @@
 //! `traider-worker exec <verb>`: the CLI's verbs that need the engine or the data, answered as one JSON object.
 
+use crate::scheduler::Definitions;
 use data::DataError;
 use serde_json::{Value, json};
 use settings::Home;
+use store::{Store, StoreError, schedule};
+use tokio::runtime::Runtime;
 
 /// An answer: the object for stdout and the exit code. A failure is `{"error": {"exit_code", "message"}}` and nothing else;
 /// an object without `error` is what was asked for, whatever the exit code: a verdict of 8 is an answer too.
@@ -15,12 +18,20 @@ pub struct Answer {
 
 /// Carries out one verb. Blocks.
 ///
-/// * `verb` - `parity`, `backtest`, `why`, `order`, `inspect-capture`, `facts`, `lake-ls`.
+/// * `verb` - `parity`, `backtest`, `why`, `order`, `inspect-capture`, `facts`, `lake-ls`, `archived-log`,
+///   `sync-schedules`.
 /// * `args` - the verb's input.
 pub fn exec(home: &Home, verb: &str, args: &Value) -> Answer {
     let result = match verb {
         "facts" => facts(home, args).map(|value| (value, 0)),
         "lake-ls" => lake_ls(home, args).map(|value| (value, 0)),
+        "archived-log" => archived_log(home, args).map(|value| (value, 0)),
+        "sync-schedules" => {
+            return match sync_schedules(home) {
+                Ok(value) => Answer { value, exit_code: 0 },
+                Err(error) => failed(&store::error::chain(&error), error.exit_code()),
+            };
+        }
         "inspect-capture" => data::exec(home, "inspect", args).map(|reply| (reply.value, reply.exit_code)),
         verb => data::exec(home, verb, args).map(|reply| (reply.value, reply.exit_code)),
     };
@@ -50,11 +61,7 @@ fn facts(home: &Home, args: &Value) -> Result<Value, DataError> {
 /// Partitions of the lake, all or those of one dataset, with what their newest manifest says.
 fn lake_ls(home: &Home, args: &Value) -> Result<Value, DataError> {
     let dataset = args.get("dataset").and_then(Value::as_str);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| DataError::Value(format!("cannot start the runtime: {e}")))?;
-    let listed = runtime.block_on(lake::Lake::local(&home.lake())?.list())?;
+    let listed = runtime()?.block_on(lake::Lake::local(&home.lake())?.list())?;
     let rows: Vec<Value> = listed
         .iter()
         .filter(|(partition, _)| dataset.is_none_or(|d| d == partition.dataset()))
@@ -67,4 +74,38 @@ fn lake_ls(home: &Home, args: &Value) -> Result<Value, DataError> {
         })
         .collect();
     Ok(json!({"partitions": rows}))
+}
+
+/// Lines of a run's log that are no longer in the database: `{"run": "<id>", "step": "<name or null>"}`.
+fn archived_log(home: &Home, args: &Value) -> Result<Value, DataError> {
+    let run = args["run"].as_str();
+    let run = run.ok_or_else(|| DataError::Usage("the input of archived-log is {\"run\": \"<id>\"}".to_owned()))?;
+    let mut lines = runtime()?.block_on(data::archive::archived_log(home, run))?;
+    lines.retain(|line| args["step"].as_str().is_none_or(|step| step == line.step));
+    Ok(json!({"lines": lines}))
+}
+
+/// Takes the schedules of the workflow files over into the database, as every worker does, and says what is wrong with
+/// those that cannot be followed.
+fn sync_schedules(home: &Home) -> Result<Value, StoreError> {
+    let runtime = runtime().map_err(|e| StoreError::Write(e.to_string()))?;
+    let mut definitions = Definitions::of(&home.config().join("workflows"));
+    definitions.refresh();
+    let problems = runtime.block_on(async {
+        let (store, cluster) = Store::open_migrated(home).await?;
+        let synced = match schedule::look(&store).await {
+            Ok(look) => definitions.sync(&store, look.now).await,
+            Err(error) => Err(error),
+        };
+        store::release(store, cluster).await?;
+        synced
+    })?;
+    Ok(json!({"problems": problems, "unread": definitions.bad()}))
+}
+
+fn runtime() -> Result<Runtime, DataError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| DataError::Value(format!("cannot start the runtime: {e}")))
 }

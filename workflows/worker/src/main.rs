@@ -43,7 +43,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Answer one verb: parity, backtest, why, order, inspect-capture, facts, lake-ls
+    /// Answer one verb: parity, backtest, why, order, inspect-capture, facts, lake-ls, archived-log, sync-schedules
     Exec {
         /// The verb
         verb: String,

@@ -1,8 +1,16 @@
-//! Every verb of the command line.
+//! Every verb of the command line; those of the control plane are in [`control`].
+
+mod control;
+
+pub use control::{
+    Again, AlertVerb, AssetVerb, BackfillArgs, BackfillVerb, DeadStep, DeadVerb, GraphFormat, JobVerb, Order,
+    QueueVerb, RunState, RunVerb, ScheduleVerb, Which, WorkerVerb, WorkflowVerb,
+};
 
 use crate::out::Out;
 use clap::{Args, Parser, Subcommand};
 use settings::Home;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Records markets, proves what it recorded, trades through limits that cannot be bypassed, accounts for every order.
@@ -35,6 +43,22 @@ pub struct Global {
     /// One more configuration file, on top of the built-in one and <home>/config/traider.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// In `job enqueue KIND --json '{...}'` the object is the job's arguments, which this renames: everywhere else `--json`
+/// stands alone and asks for JSON.
+pub fn job_arguments(mut words: Vec<OsString>) -> Vec<OsString> {
+    let verb = words.windows(2).position(|pair| pair[0] == "job" && pair[1] == "enqueue");
+    let Some(begin) = verb else { return words };
+    for at in begin..words.len() {
+        let next_is_object = words.get(at + 1).is_some_and(|next| next.to_string_lossy().trim_start().starts_with('{'));
+        if words[at] == "--json" && next_is_object {
+            words[at] = "--args".into();
+        } else if let Some(object) = words[at].to_str().and_then(|word| word.strip_prefix("--json=")) {
+            words[at] = format!("--args={object}").into();
+        }
+    }
+    words
 }
 
 /// What a command works with.
@@ -73,12 +97,36 @@ pub enum Command {
     },
     /// Check this machine and installation
     Doctor,
-    /// Workflow runs: start, list, show, logs, retry, cancel
+    /// Workflow definitions: list, show, check, fmt, schema, graph, diff
+    #[command(subcommand)]
+    Workflow(WorkflowVerb),
+    /// Workflow runs: start, list, show, logs, retry, cancel, watch, explain
     #[command(subcommand)]
     Run(RunVerb),
-    /// Single jobs: enqueue, list, show
+    /// A workflow over a range of partitions: plan, start, list, show, pause, resume, cancel
+    #[command(subcommand)]
+    Backfill(BackfillVerb),
+    /// Workflows that run by themselves: list, show, pause, resume, trigger, next
+    #[command(subcommand)]
+    Schedule(ScheduleVerb),
+    /// Where steps wait for workers: list, pause, resume, drain
+    #[command(subcommand)]
+    Queue(QueueVerb),
+    /// Single jobs: enqueue, list, show, retry, cancel
     #[command(subcommand)]
     Job(JobVerb),
+    /// Steps that failed for good: list, show, requeue, discard
+    #[command(subcommand)]
+    Dead(DeadVerb),
+    /// Who does the work: list
+    #[command(subcommand)]
+    Worker(WorkerVerb),
+    /// What steps made, and from what: list, show, lineage, stale
+    #[command(subcommand)]
+    Asset(AssetVerb),
+    /// What somebody should look at: list
+    #[command(subcommand)]
+    Alert(AlertVerb),
     /// Orders of a trading run: list, show
     #[command(subcommand)]
     Orders(OrdersVerb),
@@ -151,81 +199,6 @@ pub struct RunChoice {
     /// Trading run (default: the latest)
     #[arg(long)]
     pub run: Option<String>,
-}
-
-/// Workflow runs.
-#[derive(Debug, Subcommand)]
-pub enum RunVerb {
-    /// Start a workflow for a partition
-    Start {
-        /// Workflow name
-        workflow: String,
-        /// Partition, such as 2024-08-08
-        #[arg(long)]
-        partition: String,
-        /// Parameter, may be repeated
-        #[arg(long = "param", value_name = "KEY=VALUE")]
-        params: Vec<String>,
-        /// Stay until it has ended; exit code 1 if it failed
-        #[arg(long)]
-        wait: bool,
-    },
-    /// Newest runs first
-    List {
-        /// Only of this workflow
-        #[arg(long)]
-        workflow: Option<String>,
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: i64,
-    },
-    /// One run with its steps
-    Show {
-        /// Run id
-        run: String,
-    },
-    /// Log lines of a run
-    Logs {
-        /// Run id
-        run: String,
-        /// Only of this step
-        #[arg(long)]
-        step: Option<String>,
-    },
-    /// Run failed steps again, keeping what succeeded
-    Retry {
-        /// Run id
-        run: String,
-    },
-    /// Stop a run
-    Cancel {
-        /// Run id
-        run: String,
-    },
-}
-
-/// Single jobs.
-#[derive(Debug, Subcommand)]
-pub enum JobVerb {
-    /// Put one job into the queue: `traider job enqueue report-daily --args '{"day":"2024-08-08"}'`
-    Enqueue {
-        /// Kind of job
-        kind: String,
-        /// Its arguments, a JSON object
-        #[arg(long, default_value = "{}", value_name = "JSON")]
-        args: String,
-    },
-    /// Newest jobs first
-    List {
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: i64,
-    },
-    /// One job
-    Show {
-        /// Job id
-        job: String,
-    },
 }
 
 /// Orders.
@@ -314,4 +287,31 @@ pub enum ConfigVerb {
     },
     /// Check all settings and strategy files
     Check,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[track_caller]
+    fn check(line: &str, want: &str) {
+        let words = line.split(' ').map(OsString::from).collect();
+        let got: Vec<String> = job_arguments(words).into_iter().map(|w| w.into_string().unwrap()).collect();
+        assert_eq!(got.join(" "), want);
+    }
+
+    #[test]
+    fn json_with_an_object_is_the_arguments_of_a_job_and_nothing_else() {
+        check("traider job enqueue k --json {}", "traider job enqueue k --args {}");
+        check("traider job enqueue k --json={} --json", "traider job enqueue k --args={} --json");
+        check("traider --json job enqueue k --json {}", "traider --json job enqueue k --args {}");
+        check("traider job enqueue --json k", "traider job enqueue --json k");
+        check("traider run show --json {}", "traider run show --json {}");
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
 }
