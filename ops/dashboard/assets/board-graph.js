@@ -1,6 +1,7 @@
 // A run as pictures: its steps and what they need, and when each attempt ran. Drawn with the document's own calls; colours
 // are classes.
 import { mark, moment, spell, toneOf } from "./board-parts.js";
+import { span } from "./text.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const NODE = { width: 168, height: 38, across: 46, down: 12 };
@@ -17,6 +18,8 @@ function draw(tag, attributes, ...children) {
 
 const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
+const passing = (need, name, at) => `${need} > ${name} @ ${at}`;
+
 /** Steps in layers: each stands one to the right of the last step it needs. */
 export function layers(steps) {
   const byName = new Map(steps.map((step) => [step.name, step]));
@@ -31,6 +34,17 @@ export function layers(steps) {
   };
   const all = [];
   for (const step of steps) (all[depthOf(step.name)] ??= []).push(step);
+  // A need from further back gets a free place in each layer between, for its line to pass.
+  for (const step of steps) {
+    for (const need of step.needs.filter((name) => byName.has(name))) {
+      let last = need;
+      for (let at = depthOf(need) + 1; at < depthOf(step.name); at += 1) {
+        const free = { name: passing(need, step.name, at), needs: [last], free: true };
+        all[at].push(free);
+        last = free.name;
+      }
+    }
+  }
   // Within a layer by the middle of what they need, so that lines cross less.
   const place = new Map();
   for (const layer of all) {
@@ -63,8 +77,13 @@ export function graph(steps, choose) {
     const bend = Math.max(20, (x2 - x1) / 2);
     return draw("path", { class: `edge ${toneOf(state)}`, d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}` });
   };
-  const edges = steps.flatMap((step) => step.needs.filter((need) => spot.has(need))
-    .map((need) => line(spot.get(need), spot.get(step.name), steps.find((s) => s.name === need).state)));
+  const edge = (need, step) => {
+    const state = steps.find((s) => s.name === need).state;
+    const stops = [spot.get(need), ...all.map((_, at) => spot.get(passing(need, step.name, at))).filter(Boolean), spot.get(step.name)];
+    const across = stops.slice(1, -1).map(({ x, y }) => draw("path", { class: `edge ${toneOf(state)}`, d: `M${x},${y + NODE.height / 2} h${NODE.width}` }));
+    return [...across, ...stops.slice(1).map((stop, at) => line(stops[at], stop, state))];
+  };
+  const edges = steps.flatMap((step) => step.needs.filter((need) => spot.has(need)).flatMap((need) => edge(need, step)));
   const node = (step) => {
     const { x, y } = spot.get(step.name);
     const share = step.progress?.total > 0 ? Math.min(1, step.progress.done / step.progress.total) : null;
@@ -90,7 +109,7 @@ export function timeline(steps, attempts, width, choose) {
   const x = (ms) => left + ((ms - first) / range) * across;
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => draw("g", { class: "tick" },
     draw("line", { x1: left + part * across, x2: left + part * across, y1: top - 4, y2: top + names.length * row }),
-    draw("text", { x: left + part * across, y: 11, "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, part === 0 ? "start" : `+${spell(part * range)}`)));
+    draw("text", { x: left + part * across, y: 11, "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, part === 0 ? "start" : `+${span(part * range)}`)));
   const bars = tried.map((attempt, at) => {
     const [from, y] = [x(Date.parse(attempt.started_at)), top + names.indexOf(attempt.step) * row + 3];
     const long = Math.max(3, x(ends[at]) - from);

@@ -5,9 +5,15 @@ import { el } from "./text.js";
 
 const GRID_ROWS = 30;
 
+function legend() {
+  const states = ["done", "running", "ready", "waiting", "failed", "dead", "cancelled", "skipped"];
+  return el("p", { class: "legend dim" }, "A cell is a step of a partition's newest run. ", states.map((state) => el("span", { class: "pair-of" }, el("span", { class: `cell small ${toneOf(state)}` }, mark(state)), ` ${state}`)));
+}
+
 /** All workflows, each with its grid; or one of them alone. */
 export function showWorkflows(page, only) {
   const boxes = new Map();
+  page.append(legend());
   poll("/workflows", (rows) => {
     const shown = only ? rows.filter((row) => row.name === only) : rows;
     if (shown.length === 0) {
@@ -46,13 +52,9 @@ function gridOf(rows) {
   const line = (row) => el("tr", {},
     el("th", { scope: "row" }, runLink(row.run, row.partition)), el("td", {}, pill(row.state, `${row.trigger}, run number ${row.generation}`)),
     names.map((name) => cell(row, name)), el("td", { class: "dim" }, row.ended_at ? when(row.ended_at) : ""));
-  const states = ["done", "running", "ready", "waiting", "failed", "dead", "cancelled", "skipped"];
-  return [
-    el("table", { class: "cells" },
-      el("thead", {}, el("tr", {}, el("th", {}, "partition"), el("th", {}, "run"), names.map((name) => el("th", { class: "up-right", title: name }, el("span", {}, name))), el("th", {}, "ended"))),
-      el("tbody", {}, rows.map(line))),
-    el("p", { class: "legend dim" }, states.flatMap((state) => [el("span", { class: `cell small ${toneOf(state)}` }, mark(state)), ` ${state}  `])),
-  ];
+  return el("table", { class: "cells" },
+    el("thead", {}, el("tr", {}, el("th", {}, "partition"), el("th", {}, "run"), names.map((name) => el("th", { class: "up-right", title: name }, el("span", {}, name))), el("th", {}, "ended"))),
+    el("tbody", {}, rows.map(line)));
 }
 
 /** Runs, newest first, by what the address asks for. */

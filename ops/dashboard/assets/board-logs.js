@@ -86,7 +86,7 @@ export class Logs {
     this.last = last;
     this.state.textContent = "● live";
     this.lines.append(...lines.map((line) => el("div", { class: `line ${line.level}`, title: `${line.ts} ${line.step}, attempt ${line.attempt}` },
-      el("span", { class: "dim" }, line.ts.slice(11, 19)), " ", el("span", { class: "level" }, { warn: "! ", error: "✕ " }[line.level] ?? "  "),
+      el("span", { class: "dim" }, line.ts.slice(11, 19)), " ", el("span", { class: "loud" }, { warn: "! ", error: "✕ " }[line.level] ?? "  "),
       el("span", { class: "dim" }, `${line.step} `), line.message)));
     while (this.lines.childElementCount > LINES_MAX) this.lines.firstChild.remove();
     if (this.stuck) this.lines.scrollTop = this.lines.scrollHeight;

@@ -4,7 +4,7 @@ import { el, span } from "./text.js";
 
 const MARKS = { done: "✓", running: "▸", ready: "•", queued: "•", waiting: "…", pending: "…", failed: "✕", dead: "†", lost: "?",
   cancelled: "–", skipped: "»", kept: "=", paused: "‖", started: "▸", missed: "○", open: "!", recovered: "✓" };
-const TONES = { done: "good", recovered: "good", started: "good", running: "run", ready: "wait", queued: "wait", waiting: "wait", pending: "wait",
+const TONES = { done: "good", recovered: "good", started: "good", running: "now", ready: "wait", queued: "wait", waiting: "wait", pending: "wait",
   failed: "bad", dead: "bad", lost: "bad", open: "bad", paused: "warn", missed: "warn" };
 
 /** The sign of a state: never colour alone. */
@@ -37,8 +37,9 @@ export function spell(ms) {
   if (ms < 1000) return ms < 500 ? "0 s" : "1 s";
   if (ms < 60_000) return `${Math.round(ms / 1000)} s`;
   if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min`;
-  if (ms < 86_400_000) return `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`;
-  return `${Math.floor(ms / 86_400_000)} d ${Math.floor((ms % 86_400_000) / 3_600_000)} h`;
+  const [large, big, small, little] = ms < 86_400_000 ? [3_600_000, "h", 60_000, "min"] : [86_400_000, "d", 3_600_000, "h"];
+  const rest = Math.floor((ms % large) / small);
+  return `${Math.floor(ms / large)} ${big}${rest ? ` ${rest} ${little}` : ""}`;
 }
 
 /** How long something took, or has taken so far. */
@@ -100,10 +101,16 @@ export const empty = (...text) => el("p", { class: "empty" }, ...text);
 export function table(heads, rows, none) {
   if (rows.length === 0) return empty(none);
   const numeric = heads.map((head) => head.startsWith("#"));
-  return el("div", { class: "scroll" }, el("table", {},
-    el("thead", {}, el("tr", {}, heads.map((head, at) => el("th", { class: numeric[at] ? "n" : "", scope: "col" }, head.replace(/^#/, ""))))),
-    el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell, at) => (
-      cell instanceof HTMLTableCellElement ? cell : el("td", { class: numeric[at] ? "n" : "" }, cell))))))));
+  const names = heads.map((head) => head.replace(/^#/, ""));
+  const cellOf = (cell, at) => {
+    const made = cell instanceof HTMLTableCellElement ? cell : el("td", { class: numeric[at] ? "n" : "" }, cell);
+    // On a narrow screen cells stand below each other, each with its own head.
+    made.setAttribute("data-head", names[at]);
+    return made;
+  };
+  return el("div", { class: "scroll" }, el("table", { class: "list" },
+    el("thead", {}, el("tr", {}, heads.map((_, at) => el("th", { class: numeric[at] ? "n" : "", scope: "col" }, names[at])))),
+    el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map(cellOf))))));
 }
 
 /** A cell whose text may wrap. */

@@ -76,7 +76,7 @@ function backfillOf(b) {
       : action("Pause", `go-${b.id}`, `${path}/pause`, { title: `Pause the backfill of ${what}?`, text: "Runs under way go on; no further one is started.", yes: "Pause" }),
     action("Cancel", `end-${b.id}`, `${path}/cancel`, { title: `Cancel the backfill of ${what}?`, text: "What has not begun never will, and its own runs are cancelled.", yes: "Cancel it", grave: true })];
   const parts = [["done", b.done], ["running", b.active], ["pending", b.pending], ["failed", b.failed], ["kept", b.kept], ["cancelled", b.cancelled]];
-  return card({ name: el("a", { href: `/board/backfills/${b.id}`, "data-key": b.id }, what), extra: buttons },
+  return card({ name: el("a", { class: "as-is", href: `/board/backfills/${b.id}`, "data-key": b.id }, what), extra: buttons },
     el("p", {}, pill(b.state), " ", el("span", { class: "dim" }, `${b.direction} first, reprocess ${b.reprocess}, ${b.max_active} at a time, asked for `, when(b.created_at))),
     bar(over, total, `${count(over)}/${count(total)}${open && b.eta_s !== null ? ` · about ${spell(b.eta_s * 1000)} left` : ""}`),
     el("p", { class: "counts" }, parts.filter(([, n]) => n > 0).map(([state, n]) => el("span", {}, pill(state), ` ${count(n)} `))));

@@ -62,5 +62,6 @@ const [, , tab = "workflows", ...rest] = location.pathname.split("/");
 const which = rest.map(decodeURIComponent).join("/");
 document.title = `${which || tab || "workflows"} · traider board`;
 (PAGES[tab] ?? showWorkflows)(at("page"), which || undefined);
+document.querySelector(".links [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 poll("/attention", showCounts, { ms: 4000 });
 unlock();

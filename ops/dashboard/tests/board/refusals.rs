@@ -14,6 +14,9 @@ const FINGERPRINT: &str = "SELECT hashtextextended(concat(
     (SELECT string_agg(q::text, ',' ORDER BY queue) FROM traider.queue_pause AS q),
     (SELECT count(*) FROM traider.run_event), $1), 0)";
 
+/// What is wrong with it, the status, the code, the headers.
+type Case<'a> = (&'a str, u16, &'a str, Vec<(&'a str, &'a str)>);
+
 pub async fn nobody_else_changes_anything(store: &Store, page: &Page, seeded: &Seeded) {
     let own = format!("http://{}", page.address);
     let (token, wrong) = (page.token.clone(), "0".repeat(32));
@@ -30,7 +33,7 @@ pub async fn nobody_else_changes_anything(store: &Store, page: &Page, seeded: &S
         ("/api/board/queues/io/pause".to_owned(), r#"{"why":"x"}"#),
         ("/api/board/token".to_owned(), "{}"),
     ];
-    let cases: [(&str, u16, &str, Vec<(&str, &str)>); 10] = [
+    let cases: [Case<'_>; 10] = [
         ("no token", 401, "no_token", vec![good_origin, good_kind]),
         ("a wrong token", 401, "no_token", vec![good_origin, good_kind, ("X-Traider-Token", &wrong)]),
         ("a cut token", 401, "no_token", vec![good_origin, good_kind, ("X-Traider-Token", cut)]),

@@ -105,6 +105,7 @@ pub fn daily(day: &str) -> RunPlan {
     plan("daily", day, steps)
 }
 
+/// Steps that need one another in turn.
 pub fn chain(workflow: &str, partition: &str, names: &[&str]) -> RunPlan {
     let steps = names.iter().enumerate().map(|(n, name)| step(name, "test-job", Queue::Io, &names[n.max(1) - 1..n]));
     plan(workflow, partition, steps.collect())
@@ -120,7 +121,7 @@ pub async fn claim(store: &Store, run: &str, step: &str) -> Claimed {
         sqlx::query_scalar("SELECT job FROM apalis.jobs ORDER BY id").fetch_all(&store.pool).await.unwrap();
     let pointers = rows.iter().map(|bytes| serde_json::from_slice::<StepPointer>(bytes).unwrap());
     let pointer =
-        pointers.filter(|p| p.run == run && p.step == step).last().unwrap_or_else(|| panic!("no task {step}"));
+        pointers.filter(|p| p.run == run && p.step == step).next_back().unwrap_or_else(|| panic!("no task {step}"));
     let claimed = control::claim(store, &pointer, &WorkerId::here("io-1"), LEASE).await.unwrap();
     claimed.unwrap_or_else(|| panic!("{step} cannot be claimed"))
 }
@@ -131,7 +132,7 @@ pub async fn done(store: &Store, run: &str, step: &str, outcome: StepOutcome) {
 }
 
 fn sha(asset: &str, day: &str) -> String {
-    format!("{:0>64}", format!("{asset}{day}").bytes().map(|b| format!("{b:x}")).collect::<String>())
+    format!("{:0<64}", format!("{asset}{day}").bytes().rev().map(|b| format!("{b:x}")).collect::<String>())
 }
 
 fn outcome(asset: &str, day: &str, from: Option<&str>) -> StepOutcome {
@@ -168,6 +169,12 @@ async fn finish_day(store: &Store, run: &str, day: &str) {
 
 /// A step that says how far it is, and a log.
 async fn under_way(store: &Store, run: &str) {
+    for table in ["traider.attempt", "traider.step"] {
+        let sql = format!(
+            "UPDATE {table} SET started_at = now() - interval '130 s', ended_at = now() - interval '97 s' WHERE run = $1 AND state = 'done'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(run).execute(&store.pool).await.unwrap();
+    }
     let step = claim(store, run, "validate[kraken]").await;
     let progress = Progress { done: 610, total: 1440, unit: "minutes".to_owned() };
     control::heartbeat(store, &step, LEASE, Some(&progress)).await.unwrap();
