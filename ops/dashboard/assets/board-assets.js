@@ -12,7 +12,7 @@ export function showAssets(page, only) {
     const wanted = field.value.trim().toLowerCase();
     swap(box, table(["asset", "newest partition", "fresh", "made", "#partitions", "#rows", "#size", "version", "by run"],
       rows.filter((a) => a.asset.toLowerCase().includes(wanted)).map((a) => [
-        assetLink(a.asset), el("span", { class: "mono" }, a.partition), a.stale ? wide(el("span", { class: "state bad" }, "! stale"), " ", a.stale) : el("span", { class: "state good" }, "✓ yes"), when(a.made_at),
+        assetLink(a.asset), el("span", { class: "mono" }, a.partition), a.stale ? wide(el("span", { class: "state bad" }, "! stale"), " ", a.stale) : el("span", { class: "state good" }, "✓ not stale"), when(a.made_at),
         count(a.partitions), count(a.rows), bytes(a.bytes), hash(a.sha256), runLink(a.run),
       ]), rows.length === 0 ? "No step has made anything yet." : "No asset has that in its name."));
   };

@@ -75,7 +75,7 @@ async fn newest(store: &Store) -> Seeded {
 fn every_page(browser: &mut Browser, page: &Program, seeded: &Seeded) {
     let asset = format!("assets/features/btcusdt?partition={}", seeded.day);
     let pages: [(&str, String, &[&str]); 14] = [
-        ("front", String::new(), &["Workflows", "Board"]),
+        ("front", String::new(), &["Board", "Not running", "validate[kraken]"]),
         ("workflows", "board".to_owned(), &["daily", "validate[kraken]", "nightly"]),
         ("workflow", "board/workflows/daily".to_owned(), &["partition", "features"]),
         ("runs", "board/runs".to_owned(), &["backfill", "minutes are missing"]),

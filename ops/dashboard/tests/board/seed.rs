@@ -119,9 +119,8 @@ pub async fn start(store: &Store, plan: &RunPlan) -> String {
 pub async fn claim(store: &Store, run: &str, step: &str) -> Claimed {
     let rows: Vec<Vec<u8>> =
         sqlx::query_scalar("SELECT job FROM apalis.jobs ORDER BY id").fetch_all(&store.pool).await.unwrap();
-    let pointers = rows.iter().map(|bytes| serde_json::from_slice::<StepPointer>(bytes).unwrap());
-    let pointer =
-        pointers.filter(|p| p.run == run && p.step == step).next_back().unwrap_or_else(|| panic!("no task {step}"));
+    let mut pointers = rows.iter().map(|bytes| serde_json::from_slice::<StepPointer>(bytes).unwrap());
+    let pointer = pointers.rfind(|p| p.run == run && p.step == step).unwrap_or_else(|| panic!("no task {step}"));
     let claimed = control::claim(store, &pointer, &WorkerId::here("io-1"), LEASE).await.unwrap();
     claimed.unwrap_or_else(|| panic!("{step} cannot be claimed"))
 }
