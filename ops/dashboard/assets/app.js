@@ -3,6 +3,8 @@
 import { Chart } from "./chart.js";
 import { judge, showBook, showCounters, showDecisions, showMoney, showOrders, showPosition, showReports, showRuns, showSafety } from "./panels.js";
 import { clock, digits, el, fixed, num, signed, span } from "./text.js";
+import { startTheme } from "./theme.js";
+import { takeToken } from "./token.js";
 
 const at = (id) => document.getElementById(id);
 const parts = new Map();
@@ -135,22 +137,8 @@ function bars(seconds) {
   showMarket(current());
 }
 
-function theme(next) {
-  const known = { system: "◐", dark: "●", light: "○" };
-  const name = next in known ? next : "system";
-  document.documentElement.toggleAttribute("data-theme", name !== "system");
-  if (name !== "system") document.documentElement.setAttribute("data-theme", name);
-  at("theme").textContent = known[name];
-  at("theme").onclick = () => {
-    const names = Object.keys(known);
-    const after = names[(names.indexOf(name) + 1) % names.length];
-    localStorage.setItem("theme", after);
-    theme(after);
-    chart.draw();
-  };
-}
-
-theme(localStorage.getItem("theme") ?? "system");
+takeToken();
+startTheme(at("theme"), () => chart.draw());
 at("bars-1s").addEventListener("click", () => bars(1));
 at("bars-1m").addEventListener("click", () => bars(60));
 document.addEventListener("keydown", (event) => {

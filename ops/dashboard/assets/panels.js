@@ -201,7 +201,7 @@ export function showRuns(answer) {
   const step = (s) => el("span", { class: `step ${stateTone(s.state)}`, title: `${s.job}: ${s.state}${s.attempt > 1 ? `, attempt ${s.attempt}` : ""}${s.error ? ` – ${s.error}` : ""}` }, `${sign(s.state)} ${s.name}`);
   box.replaceChildren(...runs.map((r) => el("div", { class: "run" },
     el("div", { class: "top" },
-      el("span", { class: stateTone(r.state) }, `${sign(r.state)} ${r.state}`), el("strong", {}, r.workflow), el("span", { class: "dim mono" }, r.partition),
+      el("span", { class: stateTone(r.state) }, `${sign(r.state)} ${r.state}`), el("a", { href: `/board/runs/${r.id}` }, el("strong", {}, r.workflow)), el("span", { class: "dim mono" }, r.partition),
       el("span", { class: "grow" }), el("span", { class: "dim mono" }, `${r.steps_done ?? "–"}/${r.steps ?? "–"}`)),
     r.step_list ? el("div", { class: "steps" }, r.step_list.map(step)) : "",
     r.error ? el("p", { class: "fault" }, r.error) : "")));

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use dashboard::token::Token;
 use dashboard::{App, loopback, web};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -62,24 +63,30 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         format!("cannot listen on {address}; is another page running? Choose another port: --port 0 takes any free one")
     })?;
     let address = listener.local_addr()?;
-    let ready = json!({"address": address.to_string(), "url": format!("http://{address}/"), "pid": std::process::id()});
+    let token = Token::make(&home).context("cannot make run/board.token")?;
+    let url = format!("http://{address}/");
+    let mut ready = json!({"address": address.to_string(), "url": &url, "pid": std::process::id()});
     let known = home.run().join("dashboard.json");
     write_durably(&known, ready.to_string().as_bytes()).context("cannot write run/dashboard.json")?;
     if let Some(file) = &arguments.ready_file {
         write_durably(file, ready.to_string().as_bytes())
             .with_context(|| format!("cannot write the ready file `{}`", file.display()))?;
     }
+    // For the user who started it, and in no file that others may read.
+    ready["open"] = json!(format!("{url}#token={}", token.reveal()));
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{ready}").and_then(|()| stdout.flush()).context("cannot say that the page is ready")?;
 
     // An open page holds its stream for ever, so the server is dropped rather than drained; it has nothing to lose.
     let served = tokio::select! {
-        served = axum::serve(listener, web::router(App::start(home))) => served.context("the page's server failed"),
+        served = axum::serve(listener, web::router(App::start(home.clone(), token))) => served.context("the page's server failed"),
         stopped = told_to_stop() => stopped,
         () = orphaned(arguments.parent_pid) => Ok(()),
     };
-    if let Err(error) = std::fs::remove_file(&known) {
-        tracing::debug!(%error, "run/dashboard.json was already gone");
+    for file in [known, Token::path(&home)] {
+        if let Err(error) = std::fs::remove_file(&file) {
+            tracing::debug!(%error, "`{}` was already gone", file.display());
+        }
     }
     served
 }

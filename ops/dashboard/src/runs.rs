@@ -1,8 +1,8 @@
-//! Workflow runs for the page, from Postgres. Connected when first asked for and again after a failure; without a
-//! database the page says so and shows the rest.
+//! Workflow runs for the front page, from Postgres. Without a database the page says so and shows the rest.
 
+use crate::database::{Database, LOOK};
 use serde_json::{Value, json};
-use settings::Home;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::view::{RunFilter, list_runs, show_run, workers};
 use store::{Store, StoreError};
@@ -15,65 +15,52 @@ const RUNS_WITH_STEPS: usize = 6;
 /// An answer is good for this long, whoever asks.
 const FRESH: Duration = Duration::from_secs(1);
 /// A worker that was seen within this time lives, seconds.
-const WORKER_SEEN_S: f64 = 60.0;
+pub const WORKER_SEEN_S: f64 = 60.0;
 
-/// The runs and the connection to where they are.
+/// The newest runs.
 pub struct Runs {
-    home: Home,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    store: Option<Store>,
-    last: Option<(Instant, Value)>,
+    database: Arc<Database>,
+    last: Mutex<Option<(Instant, Value)>>,
 }
 
 impl Runs {
-    /// Not yet connected.
-    pub fn new(home: Home) -> Runs {
-        Runs { home, state: Mutex::default() }
+    /// Nothing read yet.
+    pub fn new(database: Arc<Database>) -> Runs {
+        Runs { database, last: Mutex::default() }
     }
 
     /// The newest runs, the newest of them with steps; or why there are none.
     pub async fn newest(&self) -> Value {
-        let mut state = self.state.lock().await;
-        if let Some((at, value)) = &state.last
+        let mut last = self.last.lock().await;
+        if let Some((at, value)) = &*last
             && at.elapsed() < FRESH
         {
             return value.clone();
         }
-        let value = match self.read(&mut state.store).await {
+        let value = match self.database.ask(LOOK, read).await {
             Ok(value) => value,
-            Err(error) => {
-                state.store = None;
-                json!({"store": "down", "why": error.to_string(), "runs": []})
-            }
+            Err(problem) => json!({"store": "down", "why": problem.what, "runs": []}),
         };
-        state.last = Some((Instant::now(), value.clone()));
+        *last = Some((Instant::now(), value.clone()));
         value
     }
+}
 
-    async fn read(&self, kept: &mut Option<Store>) -> Result<Value, StoreError> {
-        let store = match kept {
-            Some(store) => store,
-            None => kept.insert(Store::attach(&self.home).await?),
-        };
-        let list = list_runs(store, &RunFilter { limit: RUNS, ..RunFilter::default() }).await?;
-        let mut runs = Vec::new();
-        for (i, run) in list.iter().enumerate() {
-            let mut shown = json!(run);
-            if i < RUNS_WITH_STEPS {
-                let detail = show_run(store, &run.id).await?;
-                let step = |s: &store::view::StepRow| {
-                    json!({"name": s.name, "job": s.job, "state": s.state, "attempt": s.attempt, "error": s.error,
-                           "summary": s.summary, "started_at": s.started_at, "ended_at": s.ended_at})
-                };
-                shown["step_list"] = detail.steps_detail.iter().map(step).collect();
-            }
-            runs.push(shown);
+async fn read(store: Store) -> Result<Value, StoreError> {
+    let list = list_runs(&store, &RunFilter { limit: RUNS, ..RunFilter::default() }).await?;
+    let mut runs = Vec::new();
+    for (i, run) in list.iter().enumerate() {
+        let mut shown = json!(run);
+        if i < RUNS_WITH_STEPS {
+            let detail = show_run(&store, &run.id).await?;
+            let step = |s: &store::view::StepRow| {
+                json!({"name": s.name, "job": s.job, "state": s.state, "attempt": s.attempt, "error": s.error,
+                       "summary": s.summary, "started_at": s.started_at, "ended_at": s.ended_at})
+            };
+            shown["step_list"] = detail.steps_detail.iter().map(step).collect();
         }
-        let alive = workers(store, WORKER_SEEN_S).await?.len();
-        Ok(json!({"store": "up", "workers": alive, "runs": runs}))
+        runs.push(shown);
     }
+    let alive = workers(&store, WORKER_SEEN_S).await?.len();
+    Ok(json!({"store": "up", "workers": alive, "runs": runs}))
 }

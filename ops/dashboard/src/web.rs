@@ -1,8 +1,8 @@
 //! Routes, headers, and the two guards of a page without log-in: it is reachable on the loopback interface alone, and
 //! only under a loopback name, so that a foreign site cannot reach it by pointing its own name here (DNS rebinding).
 
-use crate::App;
 use crate::sections::{Sections, delta};
+use crate::{App, board};
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -28,6 +28,8 @@ pub fn router(app: App) -> Router {
         .route("/app.js", get(|| async { script(include_str!("../assets/app.js")) }))
         .route("/chart.js", get(|| async { script(include_str!("../assets/chart.js")) }))
         .route("/panels.js", get(|| async { script(include_str!("../assets/panels.js")) }))
+        .route("/theme.js", get(|| async { script(include_str!("../assets/theme.js")) }))
+        .route("/token.js", get(|| async { script(include_str!("../assets/token.js")) }))
         .route("/text.js", get(|| async { script(include_str!("../assets/text.js")) }))
         .route("/icon.svg", get(|| async { asset("image/svg+xml", include_str!("../assets/icon.svg")) }))
         .route("/events", get(events))
@@ -36,15 +38,16 @@ pub fn router(app: App) -> Router {
         .route("/api/reports", get(reports))
         .route("/api/status", get(status))
         .route("/reports/{day}", get(report))
+        .merge(board::router(&app))
         .with_state(app)
         .layer(from_fn(guard))
 }
 
-fn asset(kind: &'static str, text: &'static str) -> Response {
+pub(crate) fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-fn script(text: &'static str) -> Response {
+pub(crate) fn script(text: &'static str) -> Response {
     asset("text/javascript; charset=utf-8", text)
 }
 

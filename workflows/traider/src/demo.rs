@@ -12,6 +12,7 @@ use crate::{config, daemon, exec};
 use serde_json::{Value, json};
 use settings::home::write_durably;
 use settings::{Home, Mode};
+use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -258,7 +259,8 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
         ["--home", &root, "--port", &port.to_string(), "--parent-pid", &pid].map(str::to_owned).to_vec()
     };
     let mut page = Kept::new("traider-dashboard", page_args(plan.config.dashboard.port), home.logs());
-    let url = page.start()?.ready(READY, stop)?["url"].as_str().unwrap_or_default().to_owned();
+    let ready = page.start()?.ready(READY, stop)?;
+    let url = ready["url"].as_str().unwrap_or_default().to_owned();
     // A page that comes back has to be where it was, also when the port was any free one.
     if let Some(port) = url.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()) {
         page.args = page_args(port);
@@ -269,7 +271,9 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     let _gone = tell(home, &state)?;
     ctx.out.note("Paper only: no keys, no network, no real money.");
     ctx.out.note(&format!("data folder  {}", home.root().display()));
-    ctx.out.note(&format!("dashboard    {url}"));
+    // With the page's token, which a log file must not hold.
+    let open = ready["open"].as_str().filter(|_| std::io::stderr().is_terminal()).unwrap_or(&url);
+    ctx.out.note(&format!("dashboard    {open}"));
 
     let database = Database::open(home).map_err(|e| if stop.asked() { stop.interrupted() } else { e })?;
     let root = home.root().display().to_string();
