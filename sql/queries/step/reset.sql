@@ -6,8 +6,9 @@ WITH RECURSIVE down (name) AS (
 )
 UPDATE traider.step
 SET state = 'waiting',
-    attempt = attempt + 1,
-    attempts_max = attempt + (retry ->> 'max')::integer,
+    -- A step that never ran has used no attempt.
+    attempt = attempt + (lease_epoch > 0)::integer,
+    attempts_max = attempt + (lease_epoch > 0)::integer - 1 + (retry ->> 'max')::integer,
     error_kind = NULL, error = NULL, summary = NULL, ended_at = NULL, started_at = NULL, lease_until = NULL
 WHERE run = $1
   AND CASE $2

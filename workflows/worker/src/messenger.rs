@@ -63,21 +63,25 @@ pub(crate) async fn send(shared: Arc<Shared>, channels: Channels) {
                 Err(error) => tracing::warn!(error = chain(&error), "cannot look for trouble"),
             }
         }
+        flush(&shared, &channels).await;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Sends whatever is due until nothing is.
+pub(crate) async fn flush(shared: &Shared, channels: &Channels) {
+    loop {
         match outbox::take(&shared.store).await {
+            Ok(messages) if messages.is_empty() => return,
             Ok(messages) => {
-                let more = !messages.is_empty();
                 for message in &messages {
-                    if let Err(error) = deliver(&shared, &channels, message).await {
+                    if let Err(error) = deliver(shared, channels, message).await {
                         tracing::warn!(key = message.key, error = chain(&error), "a message waits");
                     }
                 }
-                if more {
-                    continue;
-                }
             }
-            Err(error) => tracing::warn!(error = chain(&error), "cannot look into the outbox"),
+            Err(error) => return tracing::warn!(error = chain(&error), "cannot look into the outbox"),
         }
-        tokio::time::sleep(LOOK).await;
     }
 }
 

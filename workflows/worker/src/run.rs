@@ -22,6 +22,9 @@ const PRUNE: Duration = Duration::from_secs(3600);
 /// How long stopping may take beyond a step's own grace.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// How long alerts may take when the worker stops.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// How a worker runs.
 #[derive(Clone)]
 pub struct Options {
@@ -63,7 +66,7 @@ pub async fn run(
     helpers.spawn(wake::find_due(Arc::clone(&shared), wakers));
     helpers.spawn(stay_alive(Arc::clone(&shared)));
     helpers.spawn(sweep_for_ever(Arc::clone(&shared)));
-    if let Some(channels) = options.alerts {
+    if let Some(channels) = options.alerts.clone() {
         helpers.spawn(messenger::send(Arc::clone(&shared), channels));
     }
     if options.once {
@@ -85,6 +88,12 @@ pub async fn run(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     helpers.shutdown().await;
+    if let Some(channels) = &options.alerts {
+        // What the last steps came to is told before nobody is there to tell it.
+        if tokio::time::timeout(LAST_WORDS, messenger::flush(&shared, channels)).await.is_err() {
+            tracing::warn!("some alerts are left to the next worker");
+        }
+    }
     Ok(())
 }
 
