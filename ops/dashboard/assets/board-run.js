@@ -10,6 +10,7 @@ const isActive = (run) => run.state === "queued" || run.state === "running";
 export function showRun(page, id) {
   const [head, picture, bars, steps, things, history] = Array.from({ length: 6 }, () => el("div"));
   const logs = new Logs(id);
+  bars.className = "scroll";
   const holds = el("span");
   page.append(head, el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Steps")), picture, steps), card("Timeline", bars),
     card({ name: "Log", extra: [logs.state, logs.down, logs.step, logs.level] }, logs.lines), card("Read and made", things), card({ name: "History", extra: [holds] }, history));

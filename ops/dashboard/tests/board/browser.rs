@@ -20,6 +20,8 @@ pub struct Browser {
     asked: u64,
     /// Errors and warnings of the console, exceptions, and requests to elsewhere.
     pub complaints: Vec<String>,
+    /// Addresses asked for.
+    pub requests: Vec<String>,
     _profile: tempfile::TempDir,
 }
 
@@ -47,8 +49,15 @@ impl Browser {
         // What it says afterwards has to go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
         let (socket, _) = tungstenite::connect(address.expect("chromium says where it listens")).unwrap();
-        let mut browser =
-            Browser { process, socket, session: String::new(), asked: 0, complaints: Vec::new(), _profile: profile };
+        let mut browser = Browser {
+            process,
+            socket,
+            session: String::new(),
+            asked: 0,
+            complaints: Vec::new(),
+            requests: Vec::new(),
+            _profile: profile,
+        };
         let target = browser.ask("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
         let attached = browser.ask("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
         attached["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
@@ -92,6 +101,7 @@ impl Browser {
                 if !url.starts_with("http://127.0.0.1:") && !url.starts_with("data:") {
                     self.complaints.push(format!("asked {url}"));
                 }
+                self.requests.push(url.to_owned());
             }
             _ => {}
         }
@@ -108,6 +118,16 @@ impl Browser {
 
     pub fn open(&mut self, url: &str) {
         self.ask("Page.navigate", json!({"url": url}));
+    }
+
+    /// Runs a script before any of the next page's own.
+    pub fn first(&mut self, script: &str) -> Value {
+        self.ask("Page.addScriptToEvaluateOnNewDocument", json!({"source": script}))["identifier"].clone()
+    }
+
+    /// No longer runs it.
+    pub fn no_longer_first(&mut self, script: &Value) {
+        self.ask("Page.removeScriptToEvaluateOnNewDocument", json!({"identifier": script}));
     }
 
     /// The value of a JavaScript expression.

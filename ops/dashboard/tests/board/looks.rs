@@ -41,9 +41,31 @@ impl Drop for Program {
     }
 }
 
-pub fn the_board_in_a_browser(home: &TestHome, store: &Store, runtime: &tokio::runtime::Runtime) {
+/// A browser that has looked at everything, left open at the list of runs.
+pub struct Look {
+    browser: Browser,
+    _page: Program,
+}
+
+impl Look {
+    /// Waits until the page says that its database is away.
+    pub fn sees_no_database(&mut self) {
+        self.browser.wait_text("The database does not answer");
+        keep("database-down-1280-dark.png", &self.browser.picture());
+    }
+
+    /// Waits until the page has recovered by itself.
+    pub fn sees_it_again(&mut self) {
+        let well = "document.getElementById('trouble').hidden && document.getElementById('fresh').innerText.includes('up to date')";
+        self.browser.wait(well);
+    }
+}
+
+/// Nothing where there is no browser; that is reported.
+pub fn the_board_in_a_browser(home: &TestHome, store: &Store, runtime: &tokio::runtime::Runtime) -> Option<Look> {
     let Some(program) = browser::find() else {
-        return recorded::skipped("the_board_in_a_browser", "no chromium on the PATH");
+        recorded::skipped("the_board_in_a_browser", "no chromium on the PATH");
+        return None;
     };
     let seeded = runtime.block_on(newest(store));
     let page = Program::start(home);
@@ -54,8 +76,12 @@ pub fn the_board_in_a_browser(home: &TestHome, store: &Store, runtime: &tokio::r
     browser.wait("location.hash === '' && localStorage.getItem('token').length === 32");
     every_page(&mut browser, &page, &seeded);
     the_buttons(&mut browser, &page, &seeded);
+    nothing_is_asked_while_nobody_looks(&mut browser, &page);
     assert_eq!(browser.complaints, Vec::<String>::new());
     without_a_token(&mut browser, &page);
+    browser.open(&format!("{}board/runs", page.url));
+    browser.wait_text("fell silent");
+    Some(Look { browser, _page: page })
 }
 
 /// The cases before this one have changed things: what is looked at is what there is now.
@@ -144,6 +170,21 @@ fn the_buttons(browser: &mut Browser, page: &Program, seeded: &Seeded) {
     browser.wait("[...document.querySelectorAll('button')].some((b) => b.textContent === '↓ newest' && !b.hidden)");
     browser.value("document.querySelector('select[aria-label=Level]').value = 'error'; document.querySelector('select[aria-label=Level]').dispatchEvent(new Event('change'))");
     browser.wait("!document.querySelector('.log').innerText.includes('holds:') && document.querySelector('.log').innerText.includes('503')");
+}
+
+fn nothing_is_asked_while_nobody_looks(browser: &mut Browser, page: &Program) {
+    let hidden = "Object.defineProperty(document, 'hidden', { value: true, configurable: true })";
+    let script = browser.first(hidden);
+    browser.requests.clear();
+    browser.open(&format!("{}board/alerts", page.url));
+    // The script ends by asking whether the token counts: what it would ask of data, it has asked by then.
+    browser.wait("document.title.startsWith('alerts') && document.readyState === 'complete'");
+    let asked = |requests: &[String]| requests.iter().any(|url| url.ends_with("/api/board/alerts"));
+    assert!(!asked(&browser.requests), "{:?}", browser.requests);
+    browser.no_longer_first(&script);
+    browser.value("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))");
+    browser.wait_text("fell silent");
+    assert!(asked(&browser.requests), "{:?}", browser.requests);
 }
 
 /// Who has no token can look, and is told how to get one. The refusal is in the console, as it should be.

@@ -39,8 +39,8 @@ fn board_suite() {
         actions::runs_are_retried_and_cancelled(&store, &page, &seeded).await;
         actions::dead_letters_are_given_up_or_run_again(&store, &page, &seeded).await;
     });
-    looks::the_board_in_a_browser(&home, &store, &runtime);
-    reads::without_its_database_the_board_says_so_and_comes_back(&home, &runtime, store, &page);
+    let look = looks::the_board_in_a_browser(&home, &store, &runtime);
+    reads::without_its_database_the_board_says_so_and_comes_back(&home, &runtime, store, (&page, look));
 }
 
 /// The page of this home.

@@ -1,6 +1,7 @@
 //! What the board answers.
 
 use crate::http::Page;
+use crate::looks::Look;
 use crate::seed::{Seeded, claim};
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -165,7 +166,7 @@ pub fn without_its_database_the_board_says_so_and_comes_back(
     home: &TestHome,
     runtime: &tokio::runtime::Runtime,
     store: Store,
-    page: &Page,
+    (page, mut look): (&Page, Option<Look>),
 ) {
     runtime.block_on(store.close());
     home.cluster().stop().unwrap();
@@ -185,7 +186,13 @@ pub fn without_its_database_the_board_says_so_and_comes_back(
     assert_eq!(error["code"], "database_down");
     assert!(error["do"].as_str().unwrap().contains("traider up"), "{error}");
     assert_eq!(runtime.block_on(page.get("/board/runs")).status, 200, "the page itself needs no database");
+    if let Some(look) = &mut look {
+        look.sees_no_database();
+    }
     let again = Cluster::ensure(&home.home).unwrap();
     assert!(until(200).json().as_array().unwrap().len() > 10);
+    if let Some(look) = &mut look {
+        look.sees_it_again();
+    }
     again.stop().unwrap();
 }
