@@ -11,7 +11,8 @@ ALTER TABLE traider.run
 CREATE UNIQUE INDEX run_slot ON traider.run (schedule, slot) WHERE schedule IS NOT NULL;
 CREATE INDEX run_backfill ON traider.run (backfill) WHERE backfill IS NOT NULL;
 CREATE INDEX run_of_workflow ON traider.run (workflow, queued_at DESC, id DESC);
-CREATE INDEX run_in_state ON traider.run (state, queued_at DESC, id DESC);
+CREATE INDEX run_of_partition ON traider.run (partition_key, queued_at DESC, id DESC);
+CREATE INDEX run_jobs ON traider.run (queued_at DESC, id DESC) WHERE workflow LIKE 'job:%';
 
 ALTER TABLE traider.step
     -- Needs that are done, and how many of them are enough; without a quorum, all.
@@ -25,9 +26,30 @@ ALTER TABLE traider.step
     -- {"done": n, "total": n, "unit": "..", "note": ".."}, as the running attempt last said.
     ADD COLUMN progress        jsonb,
     ADD CHECK ((concurrency_key IS NULL) = (concurrency_max IS NULL));
-CREATE INDEX step_sharing ON traider.step (concurrency_key, state) WHERE concurrency_key IS NOT NULL AND state IN ('ready', 'running');
-CREATE INDEX step_due ON traider.step (deadline) WHERE deadline IS NOT NULL AND state IN ('waiting', 'ready', 'running');
-CREATE INDEX step_dead ON traider.step (ended_at DESC) WHERE state = 'dead';
+CREATE INDEX step_due ON traider.step (deadline) WHERE deadline IS NOT NULL;
+
+-- States change several times a second, so no index is about them: a change then stays within its page. What is not over
+-- yet, and what failed, is listed beside instead.
+DROP INDEX traider.run_active;
+DROP INDEX traider.step_leases;
+DROP INDEX traider.step_ready;
+
+-- Runs that are not done: under way, failed, or cancelled.
+CREATE TABLE traider.open_run (
+    run text PRIMARY KEY REFERENCES traider.run (id)
+);
+INSERT INTO traider.open_run SELECT id FROM traider.run WHERE state <> 'done';
+
+-- Steps that are ready, running, or dead.
+CREATE TABLE traider.live_step (
+    run     text NOT NULL,
+    name    text NOT NULL,
+    queue   text NOT NULL,
+    shared  text,
+    PRIMARY KEY (run, name)
+);
+CREATE INDEX live_step_shared ON traider.live_step (shared) WHERE shared IS NOT NULL;
+INSERT INTO traider.live_step SELECT run, name, queue FROM traider.step WHERE state IN ('ready', 'running', 'dead');
 
 ALTER TABLE traider.schedule
     ADD COLUMN catchup_window_s bigint,
@@ -136,6 +158,8 @@ SELECT setval('traider.run_log_line', (SELECT coalesce(max(id), 0) + 1 FROM trai
 DROP TABLE traider.run_log_before;
 
 -- Rows that change often: room beside them, and a vacuum that comes early.
-ALTER TABLE traider.run SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
-ALTER TABLE traider.step SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
-ALTER TABLE apalis.jobs SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+ALTER TABLE traider.run SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE traider.step SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+ALTER TABLE traider.open_run SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+ALTER TABLE traider.live_step SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+ALTER TABLE apalis.jobs SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);

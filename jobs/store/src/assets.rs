@@ -49,6 +49,64 @@ pub async fn list(store: &Store, asset: Option<&str>, limit: i64) -> Result<Vec<
         .map_err(StoreError::sql("list assets"))
 }
 
+/// A version of an asset as part of a lineage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct LineageRow {
+    /// Steps away from the version asked about.
+    pub depth: i32,
+    /// Asset.
+    pub asset: String,
+    /// Partition; empty when the version was never made by a step, as a journal is not.
+    pub partition: String,
+    /// Version.
+    pub sha256: String,
+    /// The run that made it (upstream), or that made something of what is asked about (downstream).
+    pub run: Option<String>,
+    /// Its step.
+    pub step: Option<String>,
+    /// When.
+    pub made_at: Option<DateTime<Utc>>,
+}
+
+/// What the newest version of a partition was made from, and what that was made from, nearest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn upstream(store: &Store, asset: &str, partition: &str) -> Result<Vec<LineageRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/asset/upstream.sql"))
+        .bind(asset)
+        .bind(partition)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("look up where an asset came from"))
+}
+
+/// What was made from any version of a partition, and from that, nearest first: which runs used it.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn downstream(store: &Store, asset: &str, partition: &str) -> Result<Vec<LineageRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/asset/downstream.sql"))
+        .bind(asset)
+        .bind(partition)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("look up what was made from an asset"))
+}
+
+/// Every version of a partition, newest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn versions(store: &Store, asset: &str, partition: &str) -> Result<Vec<AssetRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/asset/versions.sql"))
+        .bind(asset)
+        .bind(partition)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("list versions of an asset"))
+}
+
 pub(crate) async fn add_output(
     tx: &mut PgConnection,
     run: &str,

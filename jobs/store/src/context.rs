@@ -186,18 +186,30 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Where a step says what it does. Never blocks; the lines reach the database within a moment.
+/// How far a step is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Done so far.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+    /// Of what, such as `days`.
+    pub unit: String,
+}
+
+/// Where a step says what it does and how far it is. Never blocks; what was said reaches the database within a moment.
 #[derive(Clone, Debug)]
 pub struct StepLog {
     lines: mpsc::UnboundedSender<LogLine>,
     said: Arc<AtomicUsize>,
+    progress: Arc<watch::Sender<Option<Progress>>>,
 }
 
 impl StepLog {
     /// A log and the end its lines come out of.
     pub fn channel() -> (StepLog, mpsc::UnboundedReceiver<LogLine>) {
         let (lines, out) = mpsc::unbounded_channel();
-        (StepLog { lines, said: Arc::default() }, out)
+        (StepLog { lines, said: Arc::default(), progress: Arc::new(watch::Sender::new(None)) }, out)
     }
     /// Says something.
     pub fn info(&self, message: &str) {
@@ -210,6 +222,15 @@ impl StepLog {
     /// Says what went wrong.
     pub fn error(&self, message: &str) {
         self.say("error", message);
+    }
+
+    /// Says how far it is; say it as often as you like.
+    pub fn progress(&self, done: u64, total: u64, unit: &str) {
+        self.progress.send_replace(Some(Progress { done, total, unit: unit.to_owned() }));
+    }
+    /// Follows how far it is.
+    pub fn follow(&self) -> watch::Receiver<Option<Progress>> {
+        self.progress.subscribe()
     }
 
     fn say(&self, level: &'static str, message: &str) {

@@ -23,7 +23,7 @@ pub mod schedule;
 pub mod testing;
 pub mod view;
 
-pub use context::{AssetVersion, CancelToken, StepContext, StepError, StepLog, StepOutcome, TxWrite};
+pub use context::{AssetVersion, CancelToken, Progress, StepContext, StepError, StepLog, StepOutcome, TxWrite};
 pub use embedded::Cluster;
 pub use error::StoreError;
 pub use queue::StepPointer;

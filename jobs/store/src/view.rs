@@ -26,6 +26,10 @@ pub struct RunRow {
     pub cancel_requested: bool,
     /// What failed and why.
     pub error: Option<String>,
+    /// The slot of its schedule.
+    pub slot: Option<DateTime<Utc>>,
+    /// The backfill it is part of.
+    pub backfill: Option<String>,
     /// When it was asked for.
     pub queued_at: DateTime<Utc>,
     /// When its first step began.
@@ -67,6 +71,12 @@ pub struct StepRow {
     pub error: Option<String>,
     /// What it reported.
     pub summary: Option<Value>,
+    /// How far it is: `{"done", "total", "unit"}`, if it says so.
+    pub progress: Option<Value>,
+    /// When it is late if it has not ended.
+    pub deadline: Option<DateTime<Utc>>,
+    /// It could run, but a limit it shares with others is used up.
+    pub held: bool,
     /// When its last attempt began.
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
@@ -173,15 +183,27 @@ pub struct RunFilter {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn list_runs(store: &Store, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
-    sqlx::query_as(include_str!("../../../sql/queries/run/list.sql"))
-        .bind(&filter.workflow)
-        .bind(&filter.state)
-        .bind(&filter.partition)
-        .bind(filter.jobs_only)
-        .bind(if filter.limit > 0 { filter.limit } else { 50 })
-        .fetch_all(&store.pool)
-        .await
-        .map_err(StoreError::sql("list runs"))
+    // Only the conditions that are asked for: a plan that must serve all of them serves none quickly.
+    let mut query = sqlx::QueryBuilder::new(include_str!("../../../sql/queries/run/list.sql"));
+    query.push(" WHERE true");
+    if let Some(workflow) = &filter.workflow {
+        query.push(" AND r.workflow = ").push_bind(workflow);
+    }
+    if let Some(partition) = &filter.partition {
+        query.push(" AND r.partition_key = ").push_bind(partition);
+    }
+    if let Some(state) = &filter.state {
+        query.push(" AND r.state = ").push_bind(state);
+        if state != "done" {
+            query.push(" AND r.id IN (SELECT run FROM traider.open_run)");
+        }
+    }
+    if filter.jobs_only {
+        query.push(" AND r.workflow LIKE 'job:%'");
+    }
+    query.push(" ORDER BY r.queued_at DESC, r.id DESC LIMIT ");
+    query.push_bind(if filter.limit > 0 { filter.limit } else { 50 });
+    query.build_query_as().fetch_all(&store.pool).await.map_err(StoreError::sql("list runs"))
 }
 
 /// Jobs that were started by themselves, newest first.
@@ -271,15 +293,82 @@ pub async fn history_holds(store: &Store, run: &str) -> Result<bool, StoreError>
     Ok(broken.is_none())
 }
 
-/// How many runs are queued or running.
+/// True while a run is queued or running.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn active_runs(store: &Store) -> Result<i64, StoreError> {
-    sqlx::query_scalar(include_str!("../../../sql/queries/run/count_active.sql"))
+pub async fn any_active(store: &Store) -> Result<bool, StoreError> {
+    sqlx::query_scalar(include_str!("../../../sql/queries/run/any_active.sql"))
         .fetch_one(&store.pool)
         .await
-        .map_err(StoreError::sql("count active runs"))
+        .map_err(StoreError::sql("look for active runs"))
+}
+
+/// A step without an attempt left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct DeadRow {
+    /// Its run.
+    pub run: String,
+    /// The run's workflow.
+    pub workflow: String,
+    /// The run's partition.
+    pub partition: String,
+    /// The step.
+    pub step: String,
+    /// Job kind.
+    pub job: String,
+    /// Attempts made.
+    pub attempts: i32,
+    /// Class of its last error.
+    pub error_kind: Option<String>,
+    /// Its last error.
+    pub error: Option<String>,
+    /// Since when.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Dead letters, newest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn dead(store: &Store, limit: i64) -> Result<Vec<DeadRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/step/dead.sql"))
+        .bind(limit)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("list dead letters"))
+}
+
+/// The newest run of a partition with the states of its steps.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
+pub struct GridRow {
+    /// Partition.
+    pub partition: String,
+    /// Its newest run.
+    pub run: String,
+    /// The run's state.
+    pub state: String,
+    /// How many runs the partition has had.
+    pub generation: i32,
+    /// What started it.
+    pub trigger: String,
+    /// When its last step ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Step name and state, in order: `[{"name", "state"}]`.
+    pub steps: Value,
+}
+
+/// The newest partitions of a workflow, newest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn grid(store: &Store, workflow: &str, limit: i64) -> Result<Vec<GridRow>, StoreError> {
+    sqlx::query_as(include_str!("../../../sql/queries/run/grid.sql"))
+        .bind(workflow)
+        .bind(limit)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(StoreError::sql("list a workflow's partitions"))
 }
 
 /// What waits and runs in one queue.
@@ -293,11 +382,17 @@ pub struct QueueRow {
     pub delayed: i64,
     /// Steps that run.
     pub running: i64,
+    /// Ready steps that wait for a limit they share.
+    pub held: i64,
     /// How long the oldest ready step has waited, seconds.
     pub oldest_s: Option<f64>,
+    /// Since when it is paused.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Why it is paused.
+    pub paused_why: Option<String>,
 }
 
-/// The queues that are not empty.
+/// The queues, empty ones too.
 ///
 /// # Errors
 /// When the database cannot be reached.

@@ -11,20 +11,26 @@ WITH t AS (
     WHERE run = ANY ($1)
     GROUP BY run
     HAVING count(*) FILTER (WHERE state IN ('waiting', 'ready', 'running')) = 0
+),
+u AS (
+    UPDATE traider.run AS r
+    SET state = CASE
+            WHEN t.cancelled > 0 AND r.cancel_requested THEN 'cancelled'
+            WHEN t.failed > 0 THEN 'failed'
+            WHEN t.cancelled > 0 THEN 'cancelled'
+            ELSE 'done'
+        END,
+        error = t.errors,
+        ended_at = now()
+    FROM t
+    WHERE r.id = t.run AND r.state IN ('queued', 'running')
+    RETURNING r.id, r.workflow, r.partition_key, r.state, r.error, r.alert, t.dead > 0 AS dead,
+        EXISTS (
+            SELECT FROM traider.alert AS a
+            WHERE a.key = concat_ws('/', 'failed', r.workflow, r.partition_key) AND a.recovered_at IS NULL
+        ) AS alarmed
+),
+o AS (
+    DELETE FROM traider.open_run AS o USING u WHERE o.run = u.id AND u.state = 'done'
 )
-UPDATE traider.run AS r
-SET state = CASE
-        WHEN t.cancelled > 0 AND r.cancel_requested THEN 'cancelled'
-        WHEN t.failed > 0 THEN 'failed'
-        WHEN t.cancelled > 0 THEN 'cancelled'
-        ELSE 'done'
-    END,
-    error = t.errors,
-    ended_at = now()
-FROM t
-WHERE r.id = t.run AND r.state IN ('queued', 'running')
-RETURNING r.id, r.workflow, r.partition_key, r.state, r.error, r.alert, t.dead > 0 AS dead,
-    EXISTS (
-        SELECT FROM traider.alert AS a
-        WHERE a.key = concat_ws('/', 'failed', r.workflow, r.partition_key) AND a.recovered_at IS NULL
-    ) AS alarmed
+SELECT * FROM u

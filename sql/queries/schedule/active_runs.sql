@@ -1,3 +1,4 @@
-SELECT id, coalesce(schedule = $2, false) AS ours, partition_key AS partition, cancel_requested
-FROM traider.run
-WHERE workflow = $1 AND state IN ('queued', 'running')
+SELECT r.id, coalesce(r.schedule = $2, false) AS ours, r.partition_key AS partition, r.cancel_requested
+FROM traider.open_run AS o
+JOIN traider.run AS r ON r.id = o.run
+WHERE r.workflow = $1 AND r.state IN ('queued', 'running')

@@ -27,6 +27,9 @@ a AS (
     FROM s
     WHERE fence IS NOT NULL
 ),
+l AS (
+    DELETE FROM traider.live_step AS l USING s WHERE l.run = s.run AND l.name = s.name AND s.state <> 'dead'
+),
 n AS (
     SELECT d.run, d.step, count(*)::integer AS ended, (count(*) FILTER (WHERE s.state = 'done'))::integer AS ok
     FROM s
@@ -43,7 +46,8 @@ c AS (
 SELECT
     true AS ended, run, name, 0 AS missing, 0 AS needs_ok, 0 AS needs_failed, state AS when_needs, NULL::integer AS min_ok,
     CASE WHEN fence IS NULL THEN NULL ELSE concurrency_key END AS shared,
-    CASE WHEN fence IS NULL THEN '' ELSE format('attempt %s epoch %s by %s', attempt, lease_epoch, lease_owner) END AS held_by
+    CASE WHEN fence IS NULL THEN '' ELSE format('attempt %s epoch %s by %s', attempt, lease_epoch, lease_owner) END AS held_by,
+    (SELECT hash FROM traider.run_event AS e WHERE e.run = s.run ORDER BY id DESC LIMIT 1) AS last_hash
 FROM s
 UNION ALL
-SELECT false, run, name, missing, needs_ok, needs_failed, when_needs, min_ok, NULL, '' FROM c
+SELECT false, run, name, missing, needs_ok, needs_failed, when_needs, min_ok, NULL, '', NULL FROM c

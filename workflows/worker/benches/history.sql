@@ -18,6 +18,10 @@ r AS (
         now() - make_interval(secs => n * 100 - 2)
     FROM generate_series(1, $1) AS n
     ON CONFLICT DO NOTHING
+    RETURNING id, state
+),
+o AS (
+    INSERT INTO traider.open_run (run) SELECT id FROM r WHERE state <> 'done'
 )
 INSERT INTO traider.step
     (run, name, ordinal, job, queue, params, when_needs, retry, timeout_s, grace_s, state, missing, attempts_max)

@@ -268,7 +268,8 @@ impl Bench<'_> {
     /// Processor time and transactions of a worker with nothing to do, with twenty schedules.
     async fn idle(&self, seconds: u64) -> Outcome<Value> {
         let worker = self.worker(false);
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        // Connections that have gone quiet tell what they did within ten seconds or so.
+        tokio::time::sleep(Duration::from_secs(15)).await;
         let commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
         let before: i64 = sqlx::query_scalar(commits).fetch_one(&self.store.pool).await?;
         let cpu = cpu_seconds()?;

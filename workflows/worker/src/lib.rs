@@ -9,6 +9,7 @@ pub mod builtin;
 pub mod exec;
 pub mod handlers;
 pub mod messenger;
+pub mod place;
 mod pump;
 pub mod run;
 pub mod scheduler;

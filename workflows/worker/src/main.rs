@@ -17,7 +17,7 @@ use store::error::chain;
 use store::{CancelToken, Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal as on_signal};
 use worker::messenger::Channels;
-use worker::{Options, Tuning, builtin, exec};
+use worker::{Options, Tuning, builtin, exec, place};
 
 #[derive(Parser)]
 #[command(name = "traider-worker", version, about = "Runs traider's jobs and workflow steps")]
@@ -96,6 +96,7 @@ fn run(home: Home, parent_pid: Option<i32>, once: bool, config: &Config) -> Exit
             return ExitCode::from(2);
         }
     };
+    place::stand_back();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

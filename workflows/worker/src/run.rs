@@ -122,10 +122,10 @@ async fn sweep_for_ever(shared: Arc<Shared>) {
 
 async fn stop_when_idle(shared: Arc<Shared>) {
     loop {
-        match view::active_runs(&shared.store).await {
-            Ok(0) => return shared.stop.cancel(),
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "cannot count the active runs"),
+        match view::any_active(&shared.store).await {
+            Ok(false) => return shared.stop.cancel(),
+            Ok(true) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "cannot look for active runs"),
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }

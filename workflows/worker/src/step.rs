@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use store::context::LogLine;
 use store::control::{self, Beat, Claimed};
 use store::error::chain;
-use store::{StepContext, StepError, StepLog, StepOutcome, Store, StoreError, logs};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use store::{Progress, StepContext, StepError, StepLog, StepOutcome, Store, StoreError, logs};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 /// Runs a claimed step to its end.
@@ -17,8 +17,8 @@ pub(crate) async fn deliver(shared: Arc<Shared>, claimed: Claimed, slot: OwnedSe
     tracing::info!(run = claimed.run, step = claimed.step, attempt = claimed.attempt, "step begins");
     let stopper = Stopper::default();
     let _listed = shared.list(&claimed, stopper.clone());
-    let heart = tokio::spawn(keep(Arc::clone(&shared), claimed.clone(), stopper.clone()));
     let (log, lines) = StepLog::channel();
+    let heart = tokio::spawn(keep(Arc::clone(&shared), claimed.clone(), stopper.clone(), log.follow()));
     let (end_log, log_ends) = oneshot::channel();
     let scribe = tokio::spawn(write_log(shared.store.clone(), claimed.clone(), lines, log_ends));
     let context = StepContext {
@@ -133,13 +133,28 @@ async fn tell(shared: &Shared, claimed: &Claimed, error: &StepError, why: Option
     Ok(())
 }
 
-/// Keeps the lease until told to end. A lease that could not be kept for its whole length counts as lost.
-async fn keep(shared: Arc<Shared>, claimed: Claimed, stopper: Stopper) {
+/// No more than one word about progress in this time.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Keeps the lease until told to end, and tells how far the step is. A lease that could not be kept for its whole length
+/// counts as lost.
+async fn keep(
+    shared: Arc<Shared>,
+    claimed: Claimed,
+    stopper: Stopper,
+    mut progress: watch::Receiver<Option<Progress>>,
+) {
     let mut kept = Instant::now();
     loop {
-        tokio::time::sleep(shared.tuning.heartbeat()).await;
+        let beat = tokio::time::sleep(shared.tuning.heartbeat());
+        tokio::select! {
+            () = beat => {}
+            // The step's end drops the other side; then the next beat is waited for.
+            Ok(()) = progress.changed() => tokio::time::sleep(PROGRESS.min(shared.tuning.heartbeat())).await,
+        }
+        let far = progress.borrow_and_update().clone();
         let asked = Instant::now();
-        match control::heartbeat(&shared.store, &claimed, shared.tuning.lease).await {
+        match control::heartbeat(&shared.store, &claimed, shared.tuning.lease, far.as_ref()).await {
             Ok(Beat::Held) => kept = asked,
             Ok(Beat::Cancel) => {
                 kept = asked;

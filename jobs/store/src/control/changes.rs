@@ -25,6 +25,10 @@ pub(super) struct Changes {
     events: Vec<Event>,
     /// Shared limits of which a use ended.
     freed: BTreeSet<String>,
+    /// The ends of the runs' histories as far as they are known.
+    last: BTreeMap<String, Vec<u8>>,
+    /// The runs are new and have no histories.
+    new: bool,
 }
 
 struct Event {
@@ -90,6 +94,7 @@ struct EndRow {
     counted: Counted,
     shared: Option<String>,
     held_by: String,
+    last_hash: Option<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -114,20 +119,27 @@ impl Changes {
             let active = matches!(row.state.as_str(), "queued" | "running");
             (row.id, LockedRun { active, cancel_requested: row.cancel_requested })
         };
-        Ok(Changes { at, runs: rows.into_iter().map(locked).collect(), events: Vec::new(), freed: BTreeSet::new() })
+        Ok(Changes {
+            at,
+            runs: rows.into_iter().map(locked).collect(),
+            events: Vec::new(),
+            freed: BTreeSet::new(),
+            last: BTreeMap::new(),
+            new: false,
+        })
     }
 
     /// For runs that this transaction has just made: nobody else sees them.
     pub(super) fn of_new(runs: impl IntoIterator<Item = String>) -> Changes {
         let new = LockedRun { active: true, cancel_requested: false };
         let runs = runs.into_iter().map(|run| (run, new)).collect();
-        Changes { at: Utc::now(), runs, events: Vec::new(), freed: BTreeSet::new() }
+        Changes { at: Utc::now(), runs, events: Vec::new(), freed: BTreeSet::new(), last: BTreeMap::new(), new: true }
     }
 
     /// For one run that is locked already.
     pub(super) fn of_locked(run: &str, cancel_requested: bool) -> Changes {
         let runs = BTreeMap::from([(run.to_owned(), LockedRun { active: true, cancel_requested })]);
-        Changes { at: Utc::now(), runs, events: Vec::new(), freed: BTreeSet::new() }
+        Changes { at: Utc::now(), runs, events: Vec::new(), freed: BTreeSet::new(), last: BTreeMap::new(), new: false }
     }
 
     /// The locked run.
@@ -212,6 +224,9 @@ impl Changes {
             }
             self.event(&run, &name, format!("step_{state}"), detail);
             self.free(row.shared);
+            if let Some(hash) = row.last_hash {
+                self.last.insert(run.clone(), hash);
+            }
             ended.insert((run, name));
         }
         Ok((ended, counted))
@@ -244,13 +259,18 @@ impl Changes {
         if self.events.is_empty() {
             return Ok(());
         }
-        let runs: BTreeSet<&str> = self.events.iter().map(|e| e.run.as_str()).collect();
-        let known: Vec<(String, Vec<u8>)> = sqlx::query_as(include_str!("../../../../sql/queries/run/last_hashes.sql"))
-            .bind(runs.into_iter().collect::<Vec<_>>())
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(StoreError::sql("read the end of histories"))?;
-        let mut last: BTreeMap<String, Vec<u8>> = known.into_iter().collect();
+        let mut last = self.last;
+        let unknown = self.events.iter().map(|e| e.run.as_str()).filter(|run| !last.contains_key(*run));
+        let unknown: BTreeSet<&str> = unknown.collect();
+        if !unknown.is_empty() && !self.new {
+            let found: Vec<(String, Vec<u8>)> =
+                sqlx::query_as(include_str!("../../../../sql/queries/run/last_hashes.sql"))
+                    .bind(unknown.into_iter().collect::<Vec<_>>())
+                    .fetch_all(&mut *tx)
+                    .await
+                    .map_err(StoreError::sql("read the end of histories"))?;
+            last.extend(found);
+        }
         // Postgres keeps microseconds.
         let at = self.at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
         let mut hashes = Vec::with_capacity(self.events.len());

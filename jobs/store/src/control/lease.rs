@@ -3,9 +3,11 @@
 
 use crate::error::chain;
 use crate::queue::apalis_name;
-use crate::{StepPointer, Store, StoreError};
+use crate::{Progress, StepPointer, Store, StoreError};
+use serde::Deserialize;
 use serde_json::Value;
 use spec::Queue;
+use sqlx::types::Json;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -50,7 +52,7 @@ pub fn this_host() -> String {
 }
 
 /// A claimed step: all a worker needs to run it.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, Deserialize, sqlx::FromRow)]
 pub struct Claimed {
     /// The run.
     pub run: String,
@@ -121,7 +123,15 @@ pub struct Taken {
     pub claimed: Vec<Claimed>,
 }
 
-/// Takes up to `count` tasks out of the queue and claims their steps, in one transaction. It does not wait for the disk:
+/// A row of `queue/take.sql`; there is always one.
+#[derive(sqlx::FromRow)]
+struct TakenRow {
+    tasks: i64,
+    shared: Option<Json<Vec<StepPointer>>>,
+    claimed: Option<Json<Claimed>>,
+}
+
+/// Takes up to `count` tasks out of the queue and claims their steps, in one statement. It does not wait for the disk:
 /// what a crash of the server undoes is in the queue again.
 ///
 /// # Errors
@@ -133,17 +143,67 @@ pub async fn take(
     count: usize,
     lease: Duration,
 ) -> Result<Taken, StoreError> {
-    let mut tx = store.pool.begin().await.map_err(StoreError::sql("take tasks"))?;
-    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(include_str!("../../../../sql/queries/queue/take.sql"))
+    let rows: Result<Vec<TakenRow>, sqlx::Error> =
+        sqlx::query_as(include_str!("../../../../sql/queries/queue/take.sql"))
+            .bind(apalis_name(queue))
+            .bind(i64::try_from(count).unwrap_or(i64::MAX))
+            .bind(queue.name())
+            .bind(&worker.name)
+            .bind(&worker.host)
+            .bind(worker.pid)
+            .bind(lease.as_secs_f64())
+            .fetch_all(&store.pool)
+            .await;
+    let rows = match rows {
+        // Class 22: somebody put a task there that is no pointer.
+        Err(sqlx::Error::Database(e)) if e.code().is_some_and(|code| code.starts_with("22")) => {
+            return take_raw(store, queue, worker, count, lease).await;
+        }
+        rows => rows.map_err(StoreError::sql("take tasks"))?,
+    };
+    let (mut taken, mut shared) = (Taken::default(), Vec::new());
+    for row in rows {
+        taken.tasks = usize::try_from(row.tasks).unwrap_or(0);
+        taken.claimed.extend(row.claimed.map(|claimed| claimed.0));
+        // The same in every row.
+        shared = row.shared.map(|pointers| pointers.0).unwrap_or_default();
+    }
+    claim_shared(store, &shared, worker, lease, &mut taken.claimed).await;
+    Ok(taken)
+}
+
+/// Claims steps that share a limit with others, one by one.
+async fn claim_shared(
+    store: &Store,
+    pointers: &[StepPointer],
+    worker: &WorkerId,
+    lease: Duration,
+    claimed: &mut Vec<Claimed>,
+) {
+    for pointer in pointers {
+        match super::share::claim(store, pointer, worker, lease).await {
+            Ok(more) => claimed.extend(more),
+            // Its step has no task now, which the sweep notices. What is claimed is to be run all the same.
+            Err(error) => tracing::warn!(error = chain(&error), step = pointer.step, "left to the sweep"),
+        }
+    }
+}
+
+/// [`take`] for tasks of which some are no pointers: those are dropped.
+async fn take_raw(
+    store: &Store,
+    queue: Queue,
+    worker: &WorkerId,
+    count: usize,
+    lease: Duration,
+) -> Result<Taken, StoreError> {
+    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(include_str!("../../../../sql/queries/queue/take_raw.sql"))
         .bind(apalis_name(queue))
         .bind(i64::try_from(count).unwrap_or(i64::MAX))
         .bind(queue.name())
-        .fetch_all(&mut *tx)
+        .fetch_all(&store.pool)
         .await
         .map_err(StoreError::sql("take tasks"))?;
-    if rows.is_empty() {
-        return Ok(Taken::default());
-    }
     let mut pointers: Vec<StepPointer> = Vec::with_capacity(rows.len());
     for (task, bytes) in &rows {
         match serde_json::from_slice::<StepPointer>(bytes) {
@@ -155,18 +215,11 @@ pub async fn take(
             Err(error) => tracing::warn!(task, %error, "a task that points to no step is dropped"),
         }
     }
-    let (shared, plain): (Vec<&StepPointer>, Vec<&StepPointer>) = pointers.iter().partition(|pointer| pointer.shared);
-    let asked: Vec<(&StepPointer, &WorkerId)> = plain.into_iter().map(|pointer| (pointer, worker)).collect();
+    let (shared, plain): (Vec<StepPointer>, Vec<StepPointer>) = pointers.into_iter().partition(|p| p.shared);
+    let plain: Vec<(&StepPointer, &WorkerId)> = plain.iter().map(|pointer| (pointer, worker)).collect();
     let mut claimed: Vec<Claimed> =
-        claim_in(&mut *tx, &asked, lease, false).await?.into_iter().map(|(_, claimed)| claimed).collect();
-    tx.commit().await.map_err(StoreError::sql("take tasks"))?;
-    for pointer in shared {
-        match super::share::claim(store, pointer, worker, lease).await {
-            Ok(more) => claimed.extend(more),
-            // Its step has no task now, which the sweep notices. What is claimed is to be run all the same.
-            Err(error) => tracing::warn!(error = chain(&error), step = pointer.step, "left to the sweep"),
-        }
-    }
+        claim_in(&store.pool, &plain, lease, false).await?.into_iter().map(|(_, claimed)| claimed).collect();
+    claim_shared(store, &shared, worker, lease, &mut claimed).await;
     Ok(Taken { tasks: rows.len(), claimed })
 }
 
@@ -216,14 +269,22 @@ pub enum Beat {
 
 /// Keeps the lease for another `lease`.
 ///
+/// * `progress` - how far the step is, if it said so.
+///
 /// # Errors
 /// When the database cannot be reached; the lease may still be ours, so go on and try again.
-pub async fn heartbeat(store: &Store, claimed: &Claimed, lease: Duration) -> Result<Beat, StoreError> {
+pub async fn heartbeat(
+    store: &Store,
+    claimed: &Claimed,
+    lease: Duration,
+    progress: Option<&Progress>,
+) -> Result<Beat, StoreError> {
     let cancel: Option<bool> = sqlx::query_scalar(include_str!("../../../../sql/queries/step/heartbeat.sql"))
         .bind(&claimed.run)
         .bind(&claimed.step)
         .bind(claimed.epoch)
         .bind(lease.as_secs_f64())
+        .bind(progress.map(sqlx::types::Json))
         .fetch_optional(&store.pool)
         .await
         .map_err(StoreError::sql("keep a lease"))?;

@@ -50,7 +50,7 @@ async fn lock(tx: &mut PgConnection, key: &str) -> Result<(), StoreError> {
 }
 
 async fn using(tx: &mut PgConnection, key: &str) -> Result<i64, StoreError> {
-    sqlx::query_scalar("SELECT count(*) FROM traider.step WHERE concurrency_key = $1 AND state = 'running'")
+    sqlx::query_scalar(include_str!("../../../../sql/queries/step/sharing.sql"))
         .bind(key)
         .fetch_one(tx)
         .await

@@ -117,7 +117,7 @@ async fn known(tx: &mut sqlx::PgConnection, run: &str, step: &str) -> Result<(),
 pub async fn discard(store: &Store, run: &str, step: &str, why: &str) -> Result<(), StoreError> {
     let mut tx = store.pool.begin().await.map_err(StoreError::sql("discard a step"))?;
     let mut changes = Changes::lock(&mut tx, &[run.to_owned()]).await?;
-    let done = sqlx::query("UPDATE traider.step SET state = 'failed' WHERE run = $1 AND name = $2 AND state = 'dead'")
+    let done = sqlx::query(include_str!("../../../../sql/queries/step/discard.sql"))
         .bind(run)
         .bind(step)
         .execute(&mut *tx)

@@ -15,8 +15,8 @@ pub async fn an_expired_lease_gets_a_second_attempt_and_the_first_one_is_refused
     assert_eq!(case.sweep().await.revived, 1);
     let second = case.claim_step(&run, "a").await;
     assert_eq!((second.attempt, second.epoch), (2, 2));
-    assert_eq!(control::heartbeat(&case.store, &first, LEASE).await.unwrap(), Beat::Lost);
-    assert_eq!(control::heartbeat(&case.store, &second, LEASE).await.unwrap(), Beat::Held);
+    assert_eq!(control::heartbeat(&case.store, &first, LEASE, None).await.unwrap(), Beat::Lost);
+    assert_eq!(control::heartbeat(&case.store, &second, LEASE, None).await.unwrap(), Beat::Held);
     let outcome = |n| StepOutcome { writes: vec![Box::new(Row("expired", n))], ..StepOutcome::default() };
     let refused = control::complete(&case.store, &first, outcome(1)).await.unwrap_err();
     assert!(matches!(refused, StoreError::Stale { epoch: 1, .. }), "{refused}");
@@ -131,7 +131,7 @@ pub async fn cancel_stops_what_waits_and_tells_what_runs(case: &Case) {
     let a = case.claim_step(&run, "a").await;
     assert!(control::cancel(&case.store, &run).await.unwrap());
     assert_eq!(case.states(&run).await, "running cancelled cancelled");
-    assert_eq!(control::heartbeat(&case.store, &a, LEASE).await.unwrap(), Beat::Cancel);
+    assert_eq!(control::heartbeat(&case.store, &a, LEASE, None).await.unwrap(), Beat::Cancel);
     let b = case.pointers(&run).await.into_iter().find(|p| p.step == "b").unwrap();
     assert!(case.claim(&b).await.is_none());
     assert_eq!(case.show(&run).await.run.state, "running");

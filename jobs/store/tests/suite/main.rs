@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod alerts;
 mod failure;
 mod lifecycle;
+mod lineage;
 mod server;
 mod steering;
 
@@ -56,6 +58,13 @@ fn store_suite() {
         steering::one_step_and_what_needs_it_can_be_run_again(&case).await;
         steering::a_dead_step_can_be_given_up(&case).await;
         steering::many_runs_start_in_one_transaction_or_none(&case).await;
+        alerts::a_failing_partition_is_told_once_and_its_recovery_once(&case).await;
+        alerts::a_message_goes_to_each_channel_by_itself_until_it_is_there(&case).await;
+        alerts::what_is_late_is_told_once_and_again_when_it_has_ended(&case).await;
+        alerts::assets_that_miss_a_slot_are_stale_until_they_are_made(&case).await;
+        alerts::a_schedule_that_is_paused_too_long_is_told(&case).await;
+        lineage::lineage_is_told_in_both_directions(&case).await;
+        lineage::lists_say_what_is_dead_held_and_paused(&case).await;
         steering::random_graphs_end_as_a_naive_reckoning_says(&case).await;
         store.close().await;
     });

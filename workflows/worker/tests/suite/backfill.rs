@@ -119,7 +119,7 @@ async fn parts_run_in_order_and_no_more_than_allowed(store: &Store) {
         // Behind whatever a schedule or a person asks for.
         let by_hand = run(&desk, name, "2026-05-01").await;
         let priority = async |run: &str| desk.column("priority", run).await;
-        assert_eq!((priority(&first[0].1).await, priority(&by_hand).await), ("50".into(), "100".into()));
+        assert_eq!((priority(&first[0].1).await, priority(&by_hand).await), ("50".into(), "150".into()));
         desk.end(&first[1].1, "failed", 5.0).await;
         let second = tick(&desk).await;
         assert_eq!(keys(&second), want[2..3]);

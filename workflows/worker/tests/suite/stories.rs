@@ -90,7 +90,7 @@ async fn two_workers_of_one_name_do_not_write_for_each_other(bench: &Bench) {
     assert_eq!(control::sweep(&bench.store, LONG).await.unwrap().revived, 1);
     let second = take(bench, &twin, LONG).await;
     assert!(second.epoch > first.epoch);
-    assert_eq!(control::heartbeat(&bench.store, &first, LONG).await.unwrap(), control::Beat::Lost);
+    assert_eq!(control::heartbeat(&bench.store, &first, LONG, None).await.unwrap(), control::Beat::Lost);
     let late = control::complete(&bench.store, &first, report(&first)).await;
     assert!(matches!(late, Err(StoreError::Stale { .. })), "{late:?}");
     let failed = control::fail(&bench.store, &first, &store::StepError::Permanent("late".to_owned())).await;

@@ -40,8 +40,10 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let definitions = Definitions::of(folder.path());
         let mut desk = Desk { store: store.clone(), definitions, folder };
-        // The built-in workflow would be scheduled too.
-        desk.write("daily", "");
+        // The built-in workflows would be scheduled too.
+        for (file, _) in flows::catalogue::BUILT_IN {
+            desk.write(file.trim_end_matches(".toml"), "");
+        }
         for (name, lines) in files {
             desk.write(name, lines);
         }

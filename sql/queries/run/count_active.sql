@@ -1,1 +1,0 @@
-SELECT count(*) FROM traider.run WHERE state IN ('queued', 'running')
