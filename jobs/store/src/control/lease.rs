@@ -127,7 +127,8 @@ pub struct Taken {
 #[derive(sqlx::FromRow)]
 struct TakenRow {
     tasks: i64,
-    shared: Option<Json<Vec<StepPointer>>>,
+    /// Not yet pointers: the statement is committed, so what else it took must not be lost over one that is none.
+    shared: Option<Json<Vec<Value>>>,
     claimed: Option<Json<Claimed>>,
 }
 
@@ -166,8 +167,13 @@ pub async fn take(
         taken.tasks = usize::try_from(row.tasks).unwrap_or(0);
         taken.claimed.extend(row.claimed.map(|claimed| claimed.0));
         // The same in every row.
-        shared = row.shared.map(|pointers| pointers.0).unwrap_or_default();
+        shared = row.shared.map(|tasks| tasks.0).unwrap_or_default();
     }
+    let pointer = |task: Value| {
+        let dropped = |error| tracing::warn!(%error, "a task that points to no step is dropped");
+        serde_json::from_value(task).map_err(dropped).ok()
+    };
+    let shared: Vec<StepPointer> = shared.into_iter().filter_map(pointer).collect();
     claim_shared(store, &shared, worker, lease, &mut taken.claimed).await;
     Ok(taken)
 }

@@ -18,6 +18,9 @@ use store::embedded::Durability;
 use store::testing::TestHome;
 use store::view;
 
+/// Runs a worker finds, each with a step left at least: more than are waited for, and those that were being committed.
+const ENOUGH: usize = 24;
+
 #[test]
 fn campaign_suite() {
     // What was committed must be there after a crash of the server.
@@ -64,13 +67,13 @@ async fn a_worker_killed_anywhere_loses_and_doubles_nothing(bench: &Bench, seed:
     let (mut moments, mut recovery) = (Moments::of(seed), Recovery::default());
     let mut load = Load::of("killed", "test-write", TIRELESS);
     for _ in 0..kills {
-        load.top_up(bench, 10).await;
+        load.top_up(bench, ENOUGH).await;
         let worker = Worker::start(bench);
         some_moment(bench, &worker, &mut moments, &mut recovery).await;
         worker.kill();
         recovery.blow();
     }
-    load.top_up(bench, 10).await;
+    load.top_up(bench, ENOUGH).await;
     let last = Worker::start(bench);
     until("the last worker's first step", async || last.done(&bench.store).await > 0).await;
     recovery.completed();
@@ -91,7 +94,7 @@ async fn a_worker_told_to_stop_anywhere_hands_everything_back(bench: &Bench, see
     let mut moments = Moments::of(seed);
     let mut load = Load::of("stopped", "test-slow", 1);
     for _ in 0..stops {
-        load.top_up(bench, 10).await;
+        load.top_up(bench, ENOUGH).await;
         let worker = Worker::start(bench);
         some_moment(bench, &worker, &mut moments, &mut Recovery::default()).await;
         worker.signal(Signal::SIGTERM);

@@ -42,10 +42,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Its lease is long: who notices its death must do so by its pid.
+    /// With the intervals of the real one.
     pub fn start(bench: &Bench) -> Worker {
         Worker::start_with(bench, &[])
     }
+    /// * `settings` - `TRAIDER_TEST_LEASE`, seconds; `TRAIDER_TEST_WEBHOOK`, where alerts go.
     pub fn start_with(bench: &Bench, settings: &[(&str, &str)]) -> Worker {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["child_worker", "--exact", "--nocapture"])

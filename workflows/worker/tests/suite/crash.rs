@@ -12,13 +12,13 @@ pub async fn all(bench: &Bench, home: &TestHome) {
 }
 
 async fn a_killed_workers_step_is_taken_over_at_once_by_the_next_one(bench: &Bench) {
-    let victim = Worker::start(bench);
+    // Its lease has ten minutes to go when it dies: who notices that must do so by its pid.
+    let victim = Worker::start_with(bench, &[("TRAIDER_TEST_LEASE", "600")]);
     let run = bench.start("killed", vec![step("a", "test-hang-once", &[]), step("b", "test-write", &["a"])]).await;
     let held = bench.step_running(&run, "a").await;
     let by = held.steps_detail[0].worker.clone().unwrap();
     assert!(by.contains(&format!("-{}-", victim.pid())), "{by} is not the child");
     victim.kill();
-    // Its lease has ten minutes to go.
     let worker = bench.worker();
     let shown = bench.ended(&run).await;
     worker.stop().await;

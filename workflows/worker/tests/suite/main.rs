@@ -51,8 +51,9 @@ fn child_worker() {
     let said = |name: &str| std::env::var(name).ok();
     let Some(home) = said("TRAIDER_TEST_WORKER") else { return };
     let home = Home::locate(Some(std::path::Path::new(&home)));
-    let lease = said("TRAIDER_TEST_LEASE").map_or(600.0, |seconds| seconds.parse().unwrap());
-    let tuning = Tuning { lease: Duration::from_secs_f64(lease), io: 8 };
+    let lease = |seconds: String| Duration::from_secs_f64(seconds.parse().unwrap());
+    let lease = said("TRAIDER_TEST_LEASE").map_or(Tuning::default().lease, lease);
+    let tuning = Tuning { lease, ..Tuning::default() };
     let file = Some(home.root().join("alerts.jsonl"));
     let alerts = said("TRAIDER_TEST_WEBHOOK").map(|url| Channels { webhook: Some(url), file, ..Channels::default() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

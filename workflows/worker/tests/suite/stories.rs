@@ -173,6 +173,15 @@ async fn tasks_that_come_twice_or_make_no_sense_are_harmless(bench: &Bench) {
     }
     let last = bench.start("after-garbage", after).await;
     assert_eq!(bench.ended(&last).await.run.state, "done");
+    worker.stop().await;
+    // What can be read and still is no pointer, taken together with what is one.
+    let beside = bench.start("beside-garbage", steps).await;
+    let wrong = [&b"{\"shared\": true}"[..], b"[\"shared\"]", b"\"shared\"", b"{\"shared\": 1, \"run\": 7}", b"null"];
+    for job in wrong.into_iter().chain([&pointer(&beside, "a", i64::MAX, i64::MIN, true)[..]]) {
+        inject(bench, Queue::Io, &id(), job).await;
+    }
+    let worker = bench.worker();
+    assert_eq!(states(&bench.ended(&beside).await), ["done"; 3]);
     until("nothing left in the queues", async || {
         let left: i64 =
             sqlx::query_scalar("SELECT count(*) FROM apalis.jobs").fetch_one(&bench.store.pool).await.unwrap();
