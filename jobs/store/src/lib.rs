@@ -42,8 +42,13 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
 /// Statements here touch a few rows by key. A plan made while a table was nearly empty is kept by its connection and would
 /// read the whole table, hash and all, when it has grown; compiling plans takes longer than running them.
-const BY_KEY: [(&str, &str); 4] =
-    [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_seqscan", "off"), ("jit", "off")];
+const BY_KEY: [(&str, &str); 5] = [
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("jit", "off"),
+];
 
 /// Whoever is stopped in the middle of a transaction (SIGSTOP, a machine that sleeps or is cut off) would keep what it has
 /// locked for as long: a run that nobody can sweep, a schedule that stands still. The server ends a transaction that waits

@@ -20,11 +20,11 @@ p AS (
     WHERE NOT d ? 'shared'
 ),
 r AS (
-    SELECT id, workflow, partition_key
-    FROM traider.run
+    -- By its key, so in the order of ids: two who come for many runs never wait for each other.
+    UPDATE traider.run
+    SET state = 'running', started_at = coalesce(started_at, now())
     WHERE id = ANY (ARRAY(SELECT run FROM p)) AND state IN ('queued', 'running') AND NOT cancel_requested
-    ORDER BY id
-    FOR UPDATE
+    RETURNING id
 ),
 s AS (
     UPDATE traider.step AS s
@@ -36,20 +36,16 @@ s AS (
         started_at = clock_timestamp(),
         ended_at = NULL, error_kind = NULL, error = NULL, held = false
     FROM p
-    JOIN r ON r.id = p.run
     WHERE s.run = p.run AND s.name = p.step AND s.attempt = p.attempt AND s.lease_epoch = p.epoch AND s.state = 'ready'
       AND s.concurrency_key IS NULL
-    RETURNING
-        s.run, s.name AS step, s.attempt, s.lease_epoch AS epoch, s.job, s.queue, s.params, s.timeout_s, s.grace_s,
-        r.partition_key AS partition, r.workflow
+      AND p.run = ANY (ARRAY(SELECT id FROM r))
+    RETURNING s.run, s.name AS step, s.attempt, s.lease_epoch AS epoch, s.job, s.queue, s.params, s.timeout_s, s.grace_s
 ),
-u AS (
-    UPDATE traider.run AS r SET state = 'running', started_at = coalesce(r.started_at, now())
-    FROM s
-    WHERE r.id = s.run AND r.state = 'queued'
+c AS (
+    SELECT s.*, r.partition_key AS partition, r.workflow FROM s JOIN traider.run AS r ON r.id = s.run
 )
 SELECT
-    (SELECT count(*) FROM t) AS tasks, (SELECT jsonb_agg(d) FROM t WHERE d ? 'shared') AS shared, to_jsonb(s) AS claimed,
+    (SELECT count(*) FROM t) AS tasks, (SELECT jsonb_agg(d) FROM t WHERE d ? 'shared') AS shared, to_jsonb(c) AS claimed,
     set_config('synchronous_commit', 'off', true)
 FROM (SELECT) AS one
-LEFT JOIN s ON true
+LEFT JOIN c ON true

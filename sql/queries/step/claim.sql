@@ -7,11 +7,11 @@ WITH p AS (
         WITH ORDINALITY AS p (run, step, attempt, epoch, worker, n)
 ),
 r AS (
-    SELECT id, workflow, partition_key
-    FROM traider.run
+    -- By its key, so in the order of ids: two who come for many runs never wait for each other.
+    UPDATE traider.run
+    SET state = 'running', started_at = coalesce(started_at, now())
     WHERE id = ANY ($1) AND state IN ('queued', 'running') AND NOT cancel_requested
-    ORDER BY id
-    FOR UPDATE
+    RETURNING id
 ),
 s AS (
     UPDATE traider.step AS s
@@ -23,18 +23,14 @@ s AS (
         started_at = clock_timestamp(),
         ended_at = NULL, error_kind = NULL, error = NULL, held = false
     FROM p
-    JOIN r ON r.id = p.run
     WHERE s.run = p.run AND s.name = p.step AND s.attempt = p.attempt AND s.lease_epoch = p.epoch AND s.state = 'ready'
+      AND p.run = ANY (ARRAY(SELECT id FROM r))
       -- Who shares a limit claims alone, with the limit's lock held.
       AND (s.concurrency_key IS NULL OR $9)
       AND NOT EXISTS (SELECT FROM traider.queue_pause AS q WHERE q.queue = s.queue)
     RETURNING
-        p.n, s.run, s.name AS step, s.attempt, s.lease_epoch AS epoch, s.job, s.queue, s.params, s.timeout_s, s.grace_s,
-        r.partition_key AS partition, r.workflow
-),
-u AS (
-    UPDATE traider.run AS r SET state = 'running', started_at = coalesce(r.started_at, now())
-    FROM s
-    WHERE r.id = s.run AND r.state = 'queued'
+        p.n, s.run, s.name AS step, s.attempt, s.lease_epoch AS epoch, s.job, s.queue, s.params, s.timeout_s, s.grace_s
 )
-SELECT s.*, set_config('synchronous_commit', 'off', true) FROM s
+SELECT s.*, r.partition_key AS partition, r.workflow, set_config('synchronous_commit', 'off', true)
+FROM s
+JOIN traider.run AS r ON r.id = s.run

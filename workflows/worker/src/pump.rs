@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 /// Wait before a restart or another try: first and longest.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// Times the other tasks of the process get their turn before free handlers are counted; some microseconds.
+const GATHER: usize = 16;
+
 /// Starts so far in this process, all queues together.
 static STARTS: AtomicU64 = AtomicU64::new(1);
 
@@ -133,6 +136,10 @@ async fn pull(
             slot = Arc::clone(&slots).acquire_owned() => slot,
             () = over.cancelled() => return,
         };
+        // Handlers that end at this very moment may free theirs too: one question for all of them.
+        for _ in 0..GATHER {
+            tokio::task::yield_now().await;
+        }
         // The semaphore is never closed.
         let mut free: Vec<OwnedSemaphorePermit> = first.into_iter().collect();
         while let Ok(more) = Arc::clone(&slots).try_acquire_owned() {
