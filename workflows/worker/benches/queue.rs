@@ -265,8 +265,17 @@ impl Bench<'_> {
         Ok((began.elapsed().as_secs_f64() - 0.15) * 1000.0 / length as f64)
     }
 
-    /// Processor time and transactions of a worker with nothing to do, with twenty schedules.
+    /// Processor time of a worker with nothing to do and twenty schedules, and its transactions; the server's time is not in it.
     async fn idle(&self, seconds: u64) -> Outcome<Value> {
+        let folder = self.home.home.config().join("workflows");
+        std::fs::create_dir_all(&folder)?;
+        for n in flows::catalogue::BUILT_IN.len()..20 {
+            let text = format!(
+                "schema = 1\nname = \"rare-{n}\"\n[schedule]\ncron = \"0 0 29 2 *\"\n[[step]]\nname = \"a\"\njob = \"report-daily\"\n\
+                 with = {{ day = \"2026-11-20\" }}\n"
+            );
+            std::fs::write(folder.join(format!("rare-{n}.toml")), text)?;
+        }
         let worker = self.worker(false);
         // Connections that have gone quiet tell what they did within ten seconds or so.
         tokio::time::sleep(Duration::from_secs(15)).await;
@@ -280,7 +289,12 @@ impl Bench<'_> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let after: i64 = sqlx::query_scalar(commits).fetch_one(&self.store.pool).await?;
         let seconds = seconds as f64;
-        Ok(json!({"cpu_percent": used / seconds * 100.0, "transactions_per_s": (after - before) as f64 / seconds}))
+        let schedules: i64 = sqlx::query_scalar("SELECT count(*) FROM traider.schedule WHERE active")
+            .fetch_one(&self.store.pool)
+            .await?;
+        Ok(
+            json!({"schedules": schedules, "cpu_percent": used / seconds * 100.0, "transactions_per_s": (after - before) as f64 / seconds}),
+        )
     }
 
     /// Milliseconds of `run list` with this many finished runs kept: the slowest of all kinds of questions.
