@@ -184,6 +184,19 @@ pub struct RunPlan {
     pub alert: Vec<String>,
 }
 
+/// The template that is filled in when the run gets its id.
+pub const RUN_ID: &str = "{run.id}";
+
+/// Puts the run's id wherever a text in the value says `{run.id}`.
+pub fn fill_run_id(value: &mut Value, id: &str) {
+    match value {
+        Value::String(text) if text.contains(RUN_ID) => *text = text.replace(RUN_ID, id),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_run_id(item, id)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| fill_run_id(field, id)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

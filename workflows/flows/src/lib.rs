@@ -20,7 +20,7 @@ pub mod problem;
 pub mod read;
 mod schema;
 pub mod slots;
-pub mod template;
+mod template;
 pub mod workflow;
 
 pub use catalogue::{CatalogueError, Origin, find, load, load_all};

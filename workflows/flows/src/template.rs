@@ -1,24 +1,12 @@
 //! Filling in templates. Not a language: only `{partition}`, `{partition.start}`, `{partition.end}`, `{params.<name>}`,
 //! in a fan-out `{item}`, and in a job's input `{run.id}`. A string that is one template becomes the value itself,
-//! lists included. A run has no id while it is planned, so `{run.id}` stays as it is until [`fill_run_id`].
+//! lists included. A run has no id while it is planned, so `{run.id}` stays as it is until [`spec::plan::fill_run_id`].
 
 use crate::partition::Range;
 use crate::problem::meant;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value};
-
-/// The template that is filled in when the run gets its id.
-pub const RUN_ID: &str = "{run.id}";
-
-/// Puts the run's id wherever a text in the value says `{run.id}`.
-pub fn fill_run_id(value: &mut Value, id: &str) {
-    match value {
-        Value::String(text) if text.contains(RUN_ID) => *text = text.replace(RUN_ID, id),
-        Value::Array(items) => items.iter_mut().for_each(|item| fill_run_id(item, id)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| fill_run_id(field, id)),
-        _ => {}
-    }
-}
+use spec::plan::RUN_ID;
 
 /// What templates may refer to.
 #[derive(Clone, Copy)]
@@ -134,7 +122,7 @@ mod tests {
     fn the_run_id_waits_until_there_is_a_run() {
         let mut filled = fill(json!({"key": "{item}/{run.id}", "list": ["{run.id}", 7]})).unwrap();
         assert_eq!(filled, json!({"key": "kraken/{run.id}", "list": ["{run.id}", 7]}));
-        fill_run_id(&mut filled, "01K9ZC3W");
+        spec::plan::fill_run_id(&mut filled, "01K9ZC3W");
         assert_eq!(filled, json!({"key": "kraken/01K9ZC3W", "list": ["01K9ZC3W", 7]}));
     }
 

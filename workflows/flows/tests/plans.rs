@@ -1,7 +1,7 @@
 //! Definitions in, plans out: quorum, limits, deadlines, channels, assets, stored definitions, differences, pictures.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
-use flows::{StepAssets, Workflow, diff, template};
+use flows::{StepAssets, Workflow, diff};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use spec::plan::Concurrency;
@@ -82,7 +82,7 @@ fn the_run_id_is_left_for_the_store() {
     let workflow = Workflow::parse_json("full.json", &text).unwrap_or_else(|p| panic!("{p}"));
     let mut plan = workflow.plan("2026-11-20", &Map::new()).unwrap();
     assert_eq!(plan.steps[0].params["venue"], "binance-{run.id}");
-    template::fill_run_id(&mut plan.steps[0].params, "01K9ZC3W");
+    spec::plan::fill_run_id(&mut plan.steps[0].params, "01K9ZC3W");
     assert_eq!(plan.steps[0].params["venue"], "binance-01K9ZC3W");
 }
 

@@ -5,6 +5,7 @@ use crate::{Store, StoreError};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spec::jobs;
+use spec::plan::fill_run_id;
 use spec::{Retry, RunPlan, StepPlan};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -347,10 +348,7 @@ async fn insert_steps(tx: &mut PgConnection, new: &[NewRun<'_>]) -> Result<(), S
 
 /// The plan's `{run.id}` is known only now.
 fn with_run_id(params: &Value, run: &str) -> Value {
-    match params {
-        Value::String(text) => Value::String(text.replace("{run.id}", run)),
-        Value::Array(items) => items.iter().map(|item| with_run_id(item, run)).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), with_run_id(value, run))).collect(),
-        other => other.clone(),
-    }
+    let mut params = params.clone();
+    fill_run_id(&mut params, run);
+    params
 }

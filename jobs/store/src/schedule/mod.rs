@@ -5,8 +5,8 @@
 //! `last_slot` moves in the same transaction and only forward, and a process that finds it locked leaves it to the other.
 //! So a clock that steps back makes no slot twice, and one that leaps makes slots early, but once.
 //!
-//! In flow order: [`sync`] takes over what the workflow files say, [`tick`] makes slots and starts runs, [`pause`],
-//! [`resume`] and [`trigger`] are what people do. The choices and their reasons: `docs/decisions/0006-slots-in-postgres.md`.
+//! In flow order: [`sync`] takes over what the workflow files say, [`tick`] makes slots and starts runs, [`pause`] and
+//! [`resume`] are what people do. The choices and their reasons: `docs/decisions/0006-slots-in-postgres.md`.
 //!
 //! **Absent on purpose:** a clock (`now` is handed in), and cron: which moments are slots is the [`Planner`]'s to say.
 
@@ -18,7 +18,6 @@ pub use show::{ScheduleDetail, ScheduleView, SlotView, list, show};
 pub use sync::sync;
 pub use tick::{Ticked, tick};
 
-use crate::control::{self, Started, Trigger};
 use crate::{Store, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -183,22 +182,4 @@ pub async fn resume(store: &Store, name: &str, now: DateTime<Utc>) -> Result<boo
         .await
         .map_err(StoreError::sql("resume a schedule"))?;
     Ok(resumed.rows_affected() > 0)
-}
-
-/// Runs a schedule's workflow now, for the newest partition there is at `now`, as a person would: it is no slot, and joins
-/// that partition's run if one is active.
-///
-/// # Errors
-/// [`StoreError::NotFound`]; [`StoreError::Conflict`] when it cannot be planned.
-pub async fn trigger(
-    store: &Store,
-    name: &str,
-    now: DateTime<Utc>,
-    planner: &dyn Planner,
-) -> Result<Started, StoreError> {
-    let workflow = show::find(store, name, now).await?.state.row.workflow;
-    let refused = |what: String| StoreError::Conflict { what };
-    let partition = planner.partition(&workflow, now).map_err(refused)?;
-    let plan = planner.plan(&workflow, &partition, None).map_err(refused)?;
-    control::start_run(store, &plan, Trigger::Manual).await
 }

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
+use store::control::{self, Started, Trigger};
+use store::schedule::Planner;
 use store::{Store, StoreError, schedule, view};
 use tokio::task::JoinSet;
 
@@ -337,23 +339,30 @@ async fn a_new_schedule_begins_at_its_start(store: &Store) {
     assert_eq!(desk.view("later", now).await.state.next_slot, Some(at("2026-12-31T23:00:00Z")));
 }
 
+/// What a person who triggers the schedule does.
+async fn by_hand(desk: &Desk, now: DateTime<Utc>) -> Started {
+    let partition = desk.definitions.partition("by-hand", now).unwrap();
+    let plan = desk.definitions.plan("by-hand", &partition, None).unwrap();
+    control::start_run(&desk.store, &plan, Trigger::Manual).await.unwrap()
+}
+
 async fn a_person_triggers_the_newest_partition(store: &Store) {
     let lines = format!("{}\n[partition]\nkind = \"hour\"\nlag = \"1h\"", hourly(""));
     let desk = Desk::of(store, &[("by-hand", &lines)], "2026-06-11T10:30:00Z").await;
     let now = at("2026-06-11T10:40:00Z");
-    let started = schedule::trigger(store, "by-hand", now, &desk.definitions).await.unwrap();
+    let started = by_hand(&desk, now).await;
     assert!(started.created);
     assert_eq!(desk.column("trigger || ' ' || partition_key", &started.run).await, "manual 2026-06-11T09");
-    assert!(!schedule::trigger(store, "by-hand", now, &desk.definitions).await.unwrap().created, "joined");
+    assert!(!by_hand(&desk, now).await.created, "joined");
     assert_eq!(desk.states("by-hand").await.len(), 0, "it is no slot");
     // The slot at 11:00 is about another partition, so nothing is in its way.
     let first = desk.tick("2026-06-11T11:00:00Z").await.started.remove(0);
     desk.end(&first, "done", 1.0).await;
     // Of the next slot's partition somebody else makes a run already: it waits for that, then makes its own.
-    let by_hand = schedule::trigger(store, "by-hand", at("2026-06-11T12:00:00Z"), &desk.definitions).await.unwrap();
+    let other = by_hand(&desk, at("2026-06-11T12:00:00Z")).await;
     assert_eq!(desk.tick("2026-06-11T12:00:01Z").await.started.len(), 0);
     Desk::check(&desk.states("by-hand").await, &[("11:00", "started"), ("12:00", "waiting")]);
-    desk.end(&by_hand.run, "done", 1.0).await;
+    desk.end(&other.run, "done", 1.0).await;
     let second = desk.tick("2026-06-11T12:30:00Z").await.started.remove(0);
     assert_eq!(desk.column("partition_key || ' ' || generation", &second).await, "2026-06-11T11 2");
 }
