@@ -226,7 +226,8 @@ mod tests {
     async fn a_polite_group_ends_within_its_grace_by_itself() {
         let folder = tempfile::tempdir().unwrap();
         let ready = fifo(folder.path());
-        let script = "trap 'echo bye > left; exit 0' TERM; echo $$ > ready; sleep 1000 & wait";
+        // The child says that it is there: between fork and exec it would take the signal with the leader's trap, and live.
+        let script = "trap 'echo bye > left; exit 0' TERM; sh -c 'echo > ready; exec sleep 1000' & wait";
         let cancel = CancelToken::default();
         let running = tokio::spawn({
             let (command, cancel) = (shell(script, folder.path()), cancel.clone());

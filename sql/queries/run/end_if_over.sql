@@ -25,7 +25,8 @@ u AS (
     FROM t
     WHERE r.id = t.run AND r.state IN ('queued', 'running')
     RETURNING r.id, r.workflow, r.partition_key, r.state, r.error, r.alert, t.dead > 0 AS dead,
-        EXISTS (
+        -- Asked once for all: mostly there is none at all.
+        EXISTS (SELECT FROM traider.alert WHERE recovered_at IS NULL) AND EXISTS (
             SELECT FROM traider.alert AS a
             WHERE a.key = concat_ws('/', 'failed', r.workflow, r.partition_key) AND a.recovered_at IS NULL
         ) AS alarmed

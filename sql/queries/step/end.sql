@@ -1,4 +1,5 @@
 -- The runs are locked. Ends steps and, of those that run, the attempt; counts down who needs them.
+-- An attempt that is done is told by the step's own row until the step runs again: see view traider.attempts.
 -- With a fence: only the holder of that epoch. Without one: only a step that nobody holds.
 WITH e AS (
     SELECT *
@@ -25,7 +26,7 @@ a AS (
     INSERT INTO traider.attempt (run, step, epoch, attempt, worker, state, error_kind, error, summary, started_at, ended_at)
     SELECT run, name, lease_epoch, attempt, lease_owner, attempt_state, error_kind, error, summary, started_at, now()
     FROM s
-    WHERE fence IS NOT NULL
+    WHERE fence IS NOT NULL AND state <> 'done'
 ),
 l AS (
     DELETE FROM traider.live_step AS l USING s WHERE l.run = s.run AND l.name = s.name AND s.state <> 'dead'

@@ -38,7 +38,7 @@ impl Batches {
             }
             // The batch failed, or it is not ours any more: asked alone, the answer says which.
         }
-        control::complete(&self.store, claimed, outcome).await
+        Box::pin(control::complete(&self.store, claimed, outcome)).await
     }
 }
 

@@ -1,4 +1,7 @@
 //! Running one step: claim, run the handler beside a heartbeat, a log writer and a clock, then say how it ended.
+//!
+//! Questions to the database are boxed where most steps never ask them: their futures are kilobytes, and a task is as big as
+//! the biggest it might hold.
 
 use crate::shared::{Shared, Stopper, Why};
 use std::sync::Arc;
@@ -108,7 +111,7 @@ async fn conclude(shared: &Shared, claimed: &Claimed, result: Result<StepOutcome
         Err(error) => error,
     };
     let asked = Instant::now();
-    while let Err(trouble) = tell(shared, claimed, &error, why).await {
+    while let Err(trouble) = Box::pin(tell(shared, claimed, &error, why)).await {
         let stale = matches!(trouble, StoreError::Stale { .. });
         if stale || asked.elapsed() > shared.tuning.lease {
             tracing::warn!(run = claimed.run, step = claimed.step, error = chain(&trouble), "left to the sweep");
@@ -154,7 +157,7 @@ async fn keep(
         }
         let far = progress.borrow_and_update().clone();
         let asked = Instant::now();
-        match control::heartbeat(&shared.store, &claimed, shared.tuning.lease, far.as_ref()).await {
+        match Box::pin(control::heartbeat(&shared.store, &claimed, shared.tuning.lease, far.as_ref())).await {
             Ok(Beat::Held) => kept = asked,
             Ok(Beat::Cancel) => {
                 kept = asked;
@@ -188,7 +191,7 @@ async fn write_log(
                 _ = &mut ends => ending = true,
             }
         }
-        if let Err(error) = logs::append(&store, &claimed.run, &claimed.step, claimed.attempt, &batch).await {
+        if let Err(error) = Box::pin(logs::append(&store, &claimed.run, &claimed.step, claimed.attempt, &batch)).await {
             tracing::warn!(step = claimed.step, error = chain(&error), lines = batch.len(), "log lines not written");
         }
         batch.clear();

@@ -5,6 +5,7 @@ use spec::plan::Backoff;
 use spec::{Retry, StepPlan, When};
 use std::time::Duration;
 use store::control::{self, Beat, Failed, Retried, WorkerId};
+use store::view::RunDetail;
 use store::{StepError, StepOutcome, StoreError};
 
 pub async fn an_expired_lease_gets_a_second_attempt_and_the_first_one_is_refused(case: &Case) {
@@ -173,8 +174,14 @@ pub async fn retry_runs_only_what_is_not_done_under_the_same_id(case: &Case) {
     assert_eq!((shown.run.state.as_str(), shown.attempts.len()), ("done", 4));
     let nothing = control::retry(&case.store, &run, Retried::Failed).await.unwrap_err();
     assert!(nothing.to_string().contains("nothing to retry"), "{nothing}");
+    let told =
+        |show: &RunDetail| show.attempts.iter().map(|a| (a.step.clone(), a.epoch, a.state.clone())).collect::<Vec<_>>();
+    let before = told(&shown);
     assert_eq!(control::retry(&case.store, &run, Retried::All).await.unwrap(), 3);
     assert_eq!(case.states(&run).await, "ready waiting waiting");
+    assert_eq!(told(&case.show(&run).await), before, "what was done stays told when it is to be done again");
+    case.done(&run, "a").await;
+    assert_eq!(case.show(&run).await.attempts.len(), 5);
 }
 
 pub async fn a_run_of_which_every_step_is_skipped_is_over(case: &Case) {

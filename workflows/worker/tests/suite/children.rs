@@ -87,7 +87,7 @@ impl Worker {
     /// Steps it has done.
     pub async fn done(&self, store: &Store) -> i64 {
         // The server may be away for a moment.
-        sqlx::query_scalar("SELECT count(*) FROM traider.attempt WHERE state = 'done' AND worker LIKE $1")
+        sqlx::query_scalar("SELECT count(*) FROM traider.attempts WHERE state = 'done' AND worker LIKE $1")
             .bind(format!("%-{}-%", self.pid()))
             .fetch_one(&store.pool)
             .await
@@ -193,7 +193,7 @@ impl Load {
         assert_eq!((rows, steps), (3 * all, 3 * all), "each step's row is written once");
         let (done, lost): (i64, i64) = sqlx::query_as(
             "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'lost')
-             FROM traider.attempt WHERE run = ANY ($1)",
+             FROM traider.attempts WHERE run = ANY ($1)",
         )
         .bind(&self.runs)
         .fetch_one(&store.pool)
