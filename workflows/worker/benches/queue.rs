@@ -281,9 +281,10 @@ impl Bench<'_> {
         tokio::time::sleep(Duration::from_secs(15)).await;
         let commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
         let before: i64 = sqlx::query_scalar(commits).fetch_one(&self.store.pool).await?;
-        let cpu = cpu_seconds()?;
+        let (cpu, server) = (cpu_seconds()?, server_seconds(self.home)?);
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         let used = cpu_seconds()? - cpu;
+        let server = server.zip(server_seconds(self.home)?).map(|(before, after)| after - before);
         // Statistics of other connections arrive when those end or idle for a while.
         worker.stop().await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -293,7 +294,7 @@ impl Bench<'_> {
             .fetch_one(&self.store.pool)
             .await?;
         Ok(
-            json!({"schedules": schedules, "cpu_percent": used / seconds * 100.0, "transactions_per_s": (after - before) as f64 / seconds}),
+            json!({"schedules": schedules, "cpu_percent": used / seconds * 100.0, "server_cpu_percent": server.map(|used| used / seconds * 100.0), "transactions_per_s": (after - before) as f64 / seconds}),
         )
     }
 
@@ -366,6 +367,31 @@ fn cpu_seconds() -> Outcome<f64> {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// User and system time of the home's database server and all its processes; only Linux tells.
+fn server_seconds(home: &TestHome) -> Outcome<Option<f64>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    let file = std::fs::read_to_string(home.cluster().path().join("data/postmaster.pid"))?;
+    let server: u32 = file.lines().next().unwrap_or_default().trim().parse()?;
+    let mut ticks = 0;
+    for process in std::fs::read_dir("/proc")? {
+        // A process that ends meanwhile has told its time to its parent.
+        let Ok(stat) = std::fs::read_to_string(process?.path().join("stat")) else { continue };
+        let Some((head, tail)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = tail.split_whitespace().collect();
+        let number = |n: usize| fields.get(n).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+        let own = number(11) + number(12);
+        if head.starts_with(&format!("{server} (")) {
+            ticks += own + number(13) + number(14);
+        } else if number(1) == u64::from(server) {
+            ticks += own;
+        }
+    }
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.unwrap_or(100);
+    Ok(Some(ticks as f64 / per_second as f64))
 }
 
 fn table(measured: &Value) {
