@@ -59,7 +59,7 @@ fn instrument() -> Instrument {
     Instrument {
         id: domain::InstrumentId(0),
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: "BTCUSDT".try_into().expect("short"),
         base: "BTC".try_into().expect("short"),
         quote: "USDT".try_into().expect("short"),
@@ -68,6 +68,9 @@ fn instrument() -> Instrument {
         qty_min: domain::Lots::new(1),
         qty_max: domain::Lots::new(900_000_000),
         value_min: domain::TickLots::new(50_000_000),
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     }
 }
 
@@ -163,8 +166,8 @@ fn bench_journal(events: &[(u64, Event)], append: &mut Sample, write: &mut Sampl
 }
 
 fn bench_book(events: &[(u64, Event)], apply: &mut Sample) {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
-    let mut news = book.on_link(true);
+    let (mut book, mut stats) = (Book::new(&instrument()), BookStats::default());
+    let mut news = book.on_link(0, true);
     for (ts, event) in events {
         news = match event {
             Event::BookSnapshot(snapshot) => book.on_snapshot(*ts, snapshot, &mut stats),
@@ -181,7 +184,7 @@ fn bench_step(instrument: &Instrument, events: &[(u64, Event)], step: &mut Sampl
     let mut out = Vec::new();
     let first = events.first().map_or(0, |(ts, _)| *ts);
     let session = Session { run: RunId::from("bench").expect("short"), home: 0, epoch: 0, seed: 7 };
-    let link = |channel| Event::Link(Link { venue: Venue::Binance, channel, up: true });
+    let link = |channel| Event::Link(Link { venue: Venue::BINANCE, channel, up: true });
     let opening =
         [Event::Session(session), Event::Instrument(instrument.clone()), link(Channel::Market), link(Channel::Orders)];
     for event in &opening {

@@ -94,7 +94,7 @@ impl Core {
             self.apply(now_ns, &Event::Instrument(instrument))?;
         }
         for channel in [Channel::Orders, Channel::Market] {
-            self.apply(now_ns, &Event::Link(Link { venue: Venue::Binance, channel, up: false }))?;
+            self.apply(now_ns, &Event::Link(Link { venue: Venue::BINANCE, channel, up: false }))?;
         }
         self.settle()
     }

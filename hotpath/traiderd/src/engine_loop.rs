@@ -222,7 +222,7 @@ impl EngineLoop {
         if waited && !self.behind {
             tracing::warn!("market data waits for more than 1 s; the books start over");
             for up in [false, true] {
-                let link = Link { venue: Venue::Binance, channel: Channel::Market, up };
+                let link = Link { venue: Venue::BINANCE, channel: Channel::Market, up };
                 self.core.feed(item.wall_ns, None, &Event::Link(link))?;
             }
         }
@@ -287,7 +287,7 @@ impl EngineLoop {
         tracing::info!(reason, "ending");
         self.inputs.market = None;
         if self.opening.is_none() {
-            let down = Link { venue: Venue::Binance, channel: Channel::Market, up: false };
+            let down = Link { venue: Venue::BINANCE, channel: Channel::Market, up: false };
             self.core.feed(stamp_ns(), None, &Event::Link(down))?;
         }
         self.ending = Some(Ending { reason: reason.to_owned(), patience, since: Instant::now(), cancelled: false });

@@ -84,7 +84,7 @@ impl Market {
 
     fn link(&mut self, up: bool) -> Result<(), Gone> {
         self.telemetry.market_up.store(up, Ordering::Relaxed);
-        self.tx.event(None, Event::Link(Link { venue: Venue::Binance, channel: Channel::Market, up }))
+        self.tx.event(None, Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Market, up }))
     }
 
     fn read(&mut self, mut socket: Socket) -> Result<End, Gone> {

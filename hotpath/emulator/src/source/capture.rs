@@ -154,6 +154,7 @@ fn listed(path: &Path, index: usize, name: &str, seen: &Seen) -> Result<Listed, 
             last_id: seen.first_diff_id.map_or(0, |id| id.saturating_sub(1)),
             bids: Vec::new(),
             asks: Vec::new(),
+            checksum: None,
         },
     };
     let recorded = seen.snapshot.as_deref().map(Utf8Bytes::from);

@@ -94,7 +94,7 @@ pub struct InstrumentView {
     /// Venue symbol.
     pub symbol: String,
     /// Venue.
-    pub venue: &'static str,
+    pub venue: domain::Venue,
     /// What is bought and sold.
     pub base: String,
     /// What it is paid in.

@@ -140,6 +140,7 @@ fn depth_update(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
         last_id: m.last_id,
         bids: levels(&m.b, i, WHAT)?,
         asks: levels(&m.a, i, WHAT)?,
+        checksum: None,
     })))
 }
 
@@ -227,6 +228,7 @@ pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, Dec
         last_id: m.last_update_id,
         bids: levels(&m.bids, instrument, WHAT)?,
         asks: levels(&m.asks, instrument, WHAT)?,
+        checksum: None,
     })
 }
 
@@ -305,6 +307,7 @@ mod tests {
             last_id: 50_093_239_202,
             bids: vec![Level { price: Ticks::new(6_173_763), qty: Lots::ZERO }],
             asks: vec![Level { price: Ticks::new(6_183_764), qty: Lots::new(154_698) }],
+            checksum: None,
         };
         assert_eq!(body(DEPTH), Body::Event(Event::BookDelta(want)));
     }

@@ -79,7 +79,7 @@ fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeErro
     let mut i = Instrument {
         id,
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: symbol.parse().map_err(|_| bad(format!("the symbol {symbol} is too long")))?,
         base: short(&s.base_asset)?,
         quote: short(&s.quote_asset)?,
@@ -88,6 +88,9 @@ fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeErro
         qty_min: domain::Lots::ZERO,
         qty_max: domain::Lots::ZERO,
         value_min: TickLots::ZERO,
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     };
     i.qty_min = decode::qty(&field("LOT_SIZE", |f| f.min_qty.map(str::to_owned))?, &i, WHAT)?;
     i.qty_max = decode::qty(&field("LOT_SIZE", |f| f.max_qty.map(str::to_owned))?, &i, WHAT)?;

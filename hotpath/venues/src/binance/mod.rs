@@ -103,7 +103,7 @@ pub(crate) mod fixtures {
         Instrument {
             id: InstrumentId(id),
             version: 1,
-            venue: Venue::Binance,
+            venue: Venue::BINANCE,
             symbol: symbol.parse().unwrap(),
             base: Asset::from(base).unwrap(),
             quote: Asset::from("USDT").unwrap(),
@@ -112,6 +112,9 @@ pub(crate) mod fixtures {
             qty_min: Lots::new(1),
             qty_max: Lots::new(900_000_000),
             value_min: TickLots::new(50_000_000),
+            contract: domain::instrument::Contract::Spot,
+            trade: true,
+            book: domain::instrument::BookRule::ASKED,
         }
     }
     pub(crate) fn btcusdt() -> Instrument {

@@ -148,7 +148,7 @@ struct RawBalance<'a> {
 fn balance(asset: &str, free: &str, locked: &str) -> Result<Balance, DecodeError> {
     let amount = |text, field| Decimal::parse(text).map_err(DecodeError::number("balance", asset, field));
     Ok(Balance {
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         asset: short_asset(asset)?,
         free: amount(free, "free")?,
         locked: amount(locked, "locked")?,

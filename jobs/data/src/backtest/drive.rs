@@ -145,7 +145,7 @@ impl Driver {
             self.feed(journal, ts_ns, &Event::Balance(balance))?;
         }
         for channel in [Channel::Orders, Channel::Market] {
-            self.feed(journal, ts_ns, &Event::Link(Link { venue: Venue::Binance, channel, up: true }))?;
+            self.feed(journal, ts_ns, &Event::Link(Link { venue: Venue::BINANCE, channel, up: true }))?;
         }
         Ok(())
     }
@@ -228,6 +228,7 @@ impl Driver {
             last_id: book.last_id(),
             bids: book.levels(Side::Buy, SNAPSHOT_LEVELS),
             asks: book.levels(Side::Sell, SNAPSHOT_LEVELS),
+            checksum: None,
         })
     }
 

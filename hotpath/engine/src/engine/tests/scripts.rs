@@ -285,7 +285,7 @@ impl World {
     }
 
     fn link(&mut self, channel: Channel, up: bool) {
-        self.tell(Event::Link(Link { venue: Venue::Binance, channel, up }));
+        self.tell(Event::Link(Link { venue: Venue::BINANCE, channel, up }));
     }
 
     fn market(&mut self, kind: u8, a: u64, b: u64) {

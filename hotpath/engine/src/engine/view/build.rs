@@ -131,7 +131,7 @@ impl Engine {
         if self.control.loss_halted.is_some() {
             reasons.push("entries are halted: the daily loss limit was reached".to_owned());
         }
-        if !self.control.orders_up {
+        if !self.control.all_orders_up() {
             reasons.push("the order connection is down".to_owned());
         }
         let blocked = !reasons.is_empty();
@@ -178,7 +178,7 @@ fn instrument_view(account: &Account, market: &Market, now_ns: u64) -> Instrumen
     InstrumentView {
         id: rules.id,
         symbol: rules.symbol.to_string(),
-        venue: rules.venue.name(),
+        venue: rules.venue,
         base: rules.base.to_string(),
         quote: rules.quote.to_string(),
         version: rules.version,
