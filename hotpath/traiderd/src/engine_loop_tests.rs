@@ -17,9 +17,9 @@ use settings::Home;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use venues::binance::SymbolTable;
 use venues::binance::sign::Keys;
 use venues::journal_dir::{Entry, Tail};
+use venues::wire::SymbolTable;
 
 const HOUR_NS: u64 = 3_600_000_000_000;
 

@@ -10,9 +10,9 @@ use domain::{Event, Venue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use venues::binance::SymbolTable;
 use venues::binance::decode;
 use venues::transport::{Incoming, Socket, TransportError};
+use venues::wire::SymbolTable;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the stop flag is looked at while nothing comes.

@@ -29,10 +29,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use venues::binance::SymbolTable;
 use venues::binance::rest::Rest;
 use venues::binance::ws::Endpoints;
 use venues::journal_dir;
+use venues::wire::SymbolTable;
 
 /// How long the market waits for the order connection at the start.
 const ORDERS_FIRST: Duration = Duration::from_secs(5);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
-use venues::binance::SymbolTable;
 use venues::binance::rest::{Rest, RestError};
+use venues::wire::SymbolTable;
 
 /// Levels asked for on each side; the venue's largest.
 const LEVELS: u32 = 5000;

@@ -7,7 +7,9 @@
 //! Start reading at [`binance::decode`], then [`transport`].
 #![warn(missing_docs)]
 
+pub mod adapter;
 pub mod binance;
 pub mod capture;
 pub mod journal_dir;
 pub mod transport;
+pub mod wire;

@@ -12,8 +12,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use tungstenite::{Message, WebSocket};
-use venues::binance::SymbolTable;
 use venues::binance::sign::Keys;
+use venues::wire::SymbolTable;
 
 fn btcusdt() -> Instrument {
     Instrument {

@@ -3,7 +3,7 @@
 use super::*;
 use domain::order::VenueOrderStatus;
 use domain::{Asset, Increment, Lots, TickLots, Venue};
-use venues::binance::SymbolTable;
+use venues::wire::SymbolTable;
 
 const ID: ClientOrderId = ClientOrderId { home: 1, epoch: 2, sequence: 3 };
 

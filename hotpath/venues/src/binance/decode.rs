@@ -5,10 +5,9 @@
 //! Quirks, all from `docs/venues.md`: `bookTicker` has no event name and no time; `m: true` means the buyer was
 //! resting, so the seller took; field names differ only by case (`u`/`U`).
 
-use super::{DecodeError, SymbolTable, ms_to_ns};
+use crate::wire::{DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, price, public_qty};
 use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
-use domain::num::{Decimal, NumError};
-use domain::{Event, Instrument, Lots, Side, Ticks};
+use domain::{Event, Instrument, Side};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -105,8 +104,6 @@ fn raw(envelope: &Envelope<'_>, text: &str, table: &SymbolTable) -> Result<Body,
 fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, DecodeError> {
     serde_json::from_str(text).map_err(|e| DecodeError::shape(what, e, text))
 }
-
-type RawLevel<'a> = [&'a str; 2];
 
 #[derive(Deserialize)]
 struct DepthUpdate<'a> {
@@ -230,53 +227,6 @@ pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, Dec
         asks: levels(&m.asks, instrument, WHAT)?,
         checksum: None,
     })
-}
-
-/// Most levels of one side in one message. The venue's deepest snapshot has 5000; what is far past that is no book, and
-/// would not fit a record of the journal.
-pub const LEVELS_MAX: usize = 20_000;
-
-fn levels(raw: &[RawLevel<'_>], i: &Instrument, what: &'static str) -> Result<Vec<Level>, DecodeError> {
-    if raw.len() > LEVELS_MAX {
-        let many = format_args!("{} levels on one side, at most {LEVELS_MAX} make sense", raw.len());
-        return Err(DecodeError::shape(what, many, &i.symbol));
-    }
-    raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: public_qty(q, i, what)? })).collect()
-}
-
-/// A price in text as whole ticks of `i`.
-pub(crate) fn price(text: &str, i: &Instrument, what: &'static str) -> Result<Ticks, DecodeError> {
-    i.tick.count(text).map(Ticks::new).map_err(DecodeError::number(what, &i.symbol, "price"))
-}
-
-/// A size in the public book or tape. Orders from before a rule change rest there with finer sizes than the rules in
-/// force allow (2024-08-08: `25.42618900` BTC at 200000 under a step of 0.00001); they are cut to whole lots, but what
-/// is there is never cut to nothing, because zero removes a level.
-fn public_qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
-    match i.lot.count(text) {
-        Err(NumError::OffStep { .. }) => {}
-        Ok(_) | Err(_) => return qty(text, i, what),
-    }
-    let lots = || {
-        let size = Decimal::parse(text).ok()?;
-        // Both as whole numbers of the finer of the two scales.
-        let scale = size.scale.max(i.lot.scale);
-        let lot = Decimal::new(i128::from(i.lot.units), i.lot.scale).at_scale(scale)?;
-        let lots = size.at_scale(scale).filter(|n| *n > 0)? / lot;
-        u64::try_from(lots.max(1)).ok()
-    };
-    lots()
-        .map(Lots::new)
-        .ok_or_else(|| DecodeError::number(what, &i.symbol, "quantity")(NumError::Overflow(text.to_owned())))
-}
-
-/// A size of ours in text as whole lots of `i`.
-pub(crate) fn qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
-    i.lot
-        .count(text)
-        .and_then(|n| u64::try_from(n).map_err(|_| NumError::Syntax(text.to_owned())))
-        .map(Lots::new)
-        .map_err(DecodeError::number(what, &i.symbol, "quantity"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Slow-changing facts: trading rules out of `exchangeInfo`, and candles. Read at start and by jobs, not on the hot
 //! path.
 
-use super::{DecodeError, decode, ms_to_ns};
+use super::{DecodeError, ms_to_ns};
+use crate::wire;
 use domain::{Asset, Decimal, Increment, Instrument, InstrumentId, TickLots, Venue};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -92,8 +93,8 @@ fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeErro
         trade: true,
         book: domain::instrument::BookRule::ASKED,
     };
-    i.qty_min = decode::qty(&field("LOT_SIZE", |f| f.min_qty.map(str::to_owned))?, &i, WHAT)?;
-    i.qty_max = decode::qty(&field("LOT_SIZE", |f| f.max_qty.map(str::to_owned))?, &i, WHAT)?;
+    i.qty_min = wire::qty(&field("LOT_SIZE", |f| f.min_qty.map(str::to_owned))?, &i, WHAT)?;
+    i.qty_max = wire::qty(&field("LOT_SIZE", |f| f.max_qty.map(str::to_owned))?, &i, WHAT)?;
     let notional = filter("NOTIONAL").or_else(|| filter("MIN_NOTIONAL")).and_then(|f| f.min_notional);
     if let Some(text) = notional {
         i.value_min = value_ceil(&i, Decimal::parse(text).map_err(number("minNotional"))?);

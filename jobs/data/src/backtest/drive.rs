@@ -12,9 +12,9 @@ use engine::{Effect, Engine};
 use sim::{DelayedVenue, LatencyModel, NewOrder, SimConfig, SimOutput, SimVenue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use venues::binance::SymbolTable;
 use venues::binance::decode::{self, Body};
 use venues::capture::Capture;
+use venues::wire::SymbolTable;
 
 /// A timer event comes this often, ns of virtual time.
 const TIMER_NS: u64 = 100_000_000;
@@ -113,7 +113,7 @@ impl Driver {
         loop {
             let line = capture.lines() + 1;
             let Some((ts_ns, text)) = capture.next_line()? else { break };
-            let bad = |e: venues::binance::DecodeError| DataError::Line { line, what: e.to_string() };
+            let bad = |e: venues::wire::DecodeError| DataError::Line { line, what: e.to_string() };
             let event = match decode::message(text, &table).map_err(bad)?.body {
                 Body::Event(event) => event,
                 Body::Snapshot => match self.whose(text, &table) {
