@@ -17,7 +17,8 @@ use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use venues::binance::{SymbolTable, decode};
+use venues::binance::decode;
+use venues::wire::SymbolTable;
 
 const ROUNDS: usize = 7;
 

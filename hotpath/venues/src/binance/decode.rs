@@ -234,7 +234,8 @@ mod tests {
     use super::*;
     use crate::binance::fixtures::{btcusdt, instrument};
     use crate::capture::Capture;
-    use domain::InstrumentId;
+    use crate::wire::LEVELS_MAX;
+    use domain::{InstrumentId, Lots, Ticks};
 
     fn table() -> SymbolTable {
         SymbolTable::new([btcusdt(), instrument(1, "ETHUSDT", "ETH", "0.00010000")])
@@ -314,7 +315,7 @@ mod tests {
         };
         assert!(matches!(body(&with(LEVELS_MAX)), Body::Event(Event::BookDelta(d)) if d.bids.len() == LEVELS_MAX));
         let error = message(&with(LEVELS_MAX + 1), &table()).unwrap_err().to_string();
-        assert!(error.contains("20001 levels on one side"), "{error}");
+        assert!(error.contains("65537 levels on one side"), "{error}");
     }
 
     #[test]
