@@ -11,5 +11,6 @@ pub mod adapter;
 pub mod binance;
 pub mod capture;
 pub mod journal_dir;
+pub mod recording;
 pub mod transport;
 pub mod wire;
