@@ -47,7 +47,7 @@ pub enum What {
 }
 
 enum Form {
-    Gzip(Capture),
+    Gzip(Box<Capture>),
     Json(BufReader<zstd::stream::read::Decoder<'static, BufReader<File>>>),
     Text(BufReader<zstd::stream::read::Decoder<'static, BufReader<File>>>),
 }
@@ -88,7 +88,7 @@ impl Recording {
             let lines = BufReader::with_capacity(1 << 16, zstd::Decoder::with_buffer(file).map_err(open)?);
             if name.ends_with(".jsonl.zst") { Form::Json(lines) } else { Form::Text(lines) }
         } else {
-            Form::Gzip(Capture::open(path)?)
+            Form::Gzip(Box::new(Capture::open(path)?))
         };
         Ok(Recording { path: path.to_owned(), form, bytes: Vec::new(), line: 0 })
     }
