@@ -10,7 +10,11 @@
 pub mod adapter;
 pub mod binance;
 pub mod capture;
+pub mod clock;
 pub mod journal_dir;
+pub mod limit;
 pub mod recording;
+pub mod stall;
+pub mod tape;
 pub mod transport;
 pub mod wire;

@@ -1,7 +1,8 @@
 //! Reads recorded files of every form we know, as what happened on the recorder's side, in order:
 //!
 //! - `.gz`: one message a line, `<receive time ns> <space> <message>`; see [`crate::capture`];
-//! - `.jsonl.zst`: one JSON object a line, `t` says what it is: `header`, `http`, `connect`, `send`, `recv`;
+//! - `.jsonl.zst`: one JSON object a line, `t` says what it is: `header`, `http`, `connect`, `send`, `recv`, and in our own
+//!   tapes (see [`crate::tape`]) `close` and `lost`;
 //! - `.txt.zst`: `<seconds>: <message>` received, `<address> <- <seconds>: <message>` sent,
 //!   `<address> <-> <seconds>` connected.
 //!
@@ -44,6 +45,10 @@ pub enum What {
     Send,
     /// The venue sent this.
     Receive,
+    /// The connection ended.
+    Close,
+    /// So many frames are missing here, says the recorder.
+    Lost(u64),
 }
 
 enum Form {
@@ -58,6 +63,9 @@ pub struct Recording {
     form: Form,
     bytes: Vec<u8>,
     line: u64,
+    /// The file may end in the middle.
+    torn: bool,
+    cut: bool,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +78,7 @@ struct Line<'a> {
     url: Option<String>,
     addr: Option<String>,
     data: Option<String>,
+    frames: Option<u64>,
 }
 
 impl Recording {
@@ -90,7 +99,20 @@ impl Recording {
         } else {
             Form::Gzip(Box::new(Capture::open(path)?))
         };
-        Ok(Recording { path: path.to_owned(), form, bytes: Vec::new(), line: 0 })
+        Ok(Recording { path: path.to_owned(), form, bytes: Vec::new(), line: 0, torn: false, cut: false })
+    }
+
+    /// Opens a tape, whose writer may have been killed: where it breaks off, it ends.
+    ///
+    /// # Errors
+    /// As [`Recording::open`].
+    pub fn open_tape(path: &Path) -> Result<Recording, CaptureError> {
+        Ok(Recording { torn: true, ..Recording::open(path)? })
+    }
+
+    /// True when a tape broke off; its last second is missing.
+    pub const fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// What happened next; `None` at the end.
@@ -129,8 +151,13 @@ impl Recording {
             Form::Text(reader) => (reader, false),
             Form::Gzip(_) => return Ok(None),
         };
+        let read = reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.bytes);
+        if self.torn && !matches!(read, Ok(0)) && self.bytes.last() != Some(&b'\n') {
+            self.cut = true;
+            return Ok(None);
+        }
         let truncated = |source| CaptureError::Truncated { path: self.path.clone(), line: self.line, source };
-        if reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.bytes).map_err(truncated)? == 0 {
+        if read.map_err(truncated)? == 0 {
             return Ok(None);
         }
         self.line += 1;
@@ -151,6 +178,8 @@ fn json_entry(text: &str) -> Option<Entry> {
         "connect" => (What::Connect, line.addr?),
         "send" => (What::Send, line.data?),
         "recv" => (What::Receive, line.data?),
+        "close" => (What::Close, line.data?),
+        "lost" => (What::Lost(line.frames?), String::new()),
         _ => return None,
     };
     Some(Entry { ts_ns, connection: line.conn, what, text })
