@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod adapter;
+pub mod ask;
 pub mod binance;
 pub mod capture;
 pub mod clock;
