@@ -65,6 +65,7 @@ impl Rig {
         let outlets = Outlets {
             gateway: Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret")),
             snapshots: sync_channel(4).0,
+            watched: std::collections::BTreeMap::new(),
             telemetry: Arc::new(Telemetry::default()),
             narrator: Narrator::new().0,
             halts: HaltFile::open(&home, run).unwrap(),
@@ -76,6 +77,8 @@ impl Rig {
             orders,
             snapshots,
             market: Some(market_rx),
+            watched: Vec::new(),
+            rings: sync_channel(1).1,
             operator: operator_rx,
             stop: Arc::clone(&stop),
             orphaned: |_| false,

@@ -19,14 +19,18 @@ use crate::snapshots::{self, Snapshots};
 use crate::summary::{Summary, Told, summary};
 use crate::telemetry::Telemetry;
 use crate::watch::Watch;
+use crate::watched::Assigned;
+use crate::watched::keeper::Keeper;
+use domain::InstrumentId;
 use domain::event::Session;
 use rtrb::Consumer;
 use settings::{Home, Mode, RunManifest};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use venues::binance::rest::Rest;
@@ -43,6 +47,8 @@ const MARKET_RING: usize = 8192;
 const REPLAY_RING: usize = 64;
 const OTHER_RING: usize = 4096;
 const OPERATOR_QUEUE: usize = 64;
+/// Rings of new connections that may wait for the engine.
+const RINGS_QUEUE: usize = 64;
 
 /// What a session is made of.
 pub(crate) struct Parts {
@@ -51,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) endpoints: Endpoints,
     pub(crate) rest: Rest,
     pub(crate) rules: Rules,
+    pub(crate) watched: Vec<Assigned>,
 }
 
 /// What all threads share.
@@ -84,7 +91,7 @@ impl Common {
 impl Parts {
     /// Runs the session to its end.
     pub(crate) fn run(self, options: &Options) -> Result<Summary, DaemonError> {
-        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, rest, rules } = self;
+        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, rest, rules, watched } = self;
         let common = Common {
             table: Arc::new(SymbolTable::new(rules.all)),
             telemetry: Arc::new(Telemetry::default()),
@@ -121,19 +128,22 @@ impl Parts {
         let clock = Clock::new(options.clock, recovered.last_ts_ns, stamp_ns());
         let telemetry = Arc::clone(&common.telemetry);
         let last_resort = gateway.clone();
-        let outlets = Outlets { gateway, snapshots: wanted_tx, telemetry, narrator, halts };
+        let (keepers, watched) = keepers(watched, &common);
+        let outlets = Outlets { gateway, snapshots: wanted_tx, watched: watched.wanted, telemetry, narrator, halts };
         let core = Core::new(recovered.engine, writer, clock, outlets);
         let inputs = Inputs {
             orders: orders_rx,
             snapshots: snapshots_rx,
             market: Some(market_rx),
+            watched: watched.rings,
+            rings: watched.more,
             operator,
             stop: Arc::clone(&options.stop),
             orphaned,
             parent: options.parent,
             watch: common.watch.clone(),
         };
-        let threads = Threads::start(&common, market, link, fetcher, narrate, move || socket.run(control))?;
+        let threads = Threads::start(&common, market, link, fetcher, keepers, narrate, move || socket.run(control))?;
         let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
         let opening = Opening { session, rules: rules.news };
         let engine_loop = EngineLoop::new(core, inputs, waker, board, opening);
@@ -189,6 +199,36 @@ fn market(options: &Options, endpoints: &Endpoints, common: &Common, tx: Tx) -> 
     }
 }
 
+/// What the engine thread needs of watched venues.
+struct WatchedEnds {
+    rings: Vec<Consumer<Item>>,
+    more: Receiver<Consumer<Item>>,
+    wanted: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
+}
+
+fn keepers(watched: Vec<Assigned>, common: &Common) -> (Vec<Keeper>, WatchedEnds) {
+    let (rings, more) = mpsc::sync_channel(RINGS_QUEUE);
+    let mut ends = WatchedEnds { rings: Vec::new(), more, wanted: BTreeMap::new() };
+    let mut keepers = Vec::new();
+    for venue in watched {
+        let (tx, rx) = common.ring(OTHER_RING);
+        let (wanted_tx, wanted) = mpsc::sync_channel(snapshots::QUEUE);
+        ends.rings.push(rx);
+        ends.wanted.extend(venue.symbols.iter().map(|(_, id, _)| (*id, wanted_tx.clone())));
+        keepers.push(Keeper {
+            venue,
+            tx,
+            wanted,
+            rings: rings.clone(),
+            waker: Arc::clone(&common.waker),
+            stalls: Arc::clone(&common.telemetry.stalls),
+            streams: Arc::clone(&common.telemetry.streams),
+            stop: Arc::clone(&common.stop),
+        });
+    }
+    (keepers, ends)
+}
+
 /// Ends the journal and completes the manifest.
 fn close(
     core: Core,
@@ -225,6 +265,7 @@ impl Threads {
         market: Market,
         link: OrderLink,
         fetcher: Snapshots,
+        keepers: Vec<Keeper>,
         narrate: impl FnOnce() + Send + 'static,
         control: impl FnOnce() + Send + 'static,
     ) -> Result<Threads, DaemonError> {
@@ -250,6 +291,12 @@ impl Threads {
         ];
         // Not waited for at the end: a slow answer over HTTP must not hold the end up.
         drop(spawn("snapshots", Box::new(move || fetcher.run()))?);
+        for keeper in keepers {
+            // Not waited for either, and a watched venue's end is no reason to stop trading.
+            let name = format!("watch {}", keeper.venue.adapter.venue());
+            let io = DaemonError::io(format!("could not start thread {name}"));
+            drop(std::thread::Builder::new().name(name).spawn(move || keeper.run()).map_err(io)?);
+        }
         Ok(Threads { joined })
     }
 

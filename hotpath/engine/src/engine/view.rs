@@ -95,6 +95,8 @@ pub struct InstrumentView {
     pub symbol: String,
     /// Venue.
     pub venue: domain::Venue,
+    /// It may be traded; else it is only watched.
+    pub trade: bool,
     /// What is bought and sold.
     pub base: String,
     /// What it is paid in.

@@ -136,7 +136,8 @@ impl Engine {
         }
         let blocked = !reasons.is_empty();
         let mut usable = 0;
-        for (account, market) in self.shown() {
+        // What is only watched makes nothing unsafe.
+        for (account, market) in self.shown().filter(|(account, _)| account.instrument().trade) {
             let age_ms = self.now_ns.saturating_sub(market.book.changed_recv_ns()) / 1_000_000;
             let (symbol, book) = (&account.instrument().symbol, &market.book);
             if !book.is_live() {
@@ -179,6 +180,7 @@ fn instrument_view(account: &Account, market: &Market, now_ns: u64) -> Instrumen
         id: rules.id,
         symbol: rules.symbol.to_string(),
         venue: rules.venue,
+        trade: rules.trade,
         base: rules.base.to_string(),
         quote: rules.quote.to_string(),
         version: rules.version,
