@@ -56,6 +56,8 @@ pub struct Run {
     pub strategies: Vec<String>,
     /// The run's only source of randomness.
     pub seed: u64,
+    /// Venues that are watched and never traded, each `NAME:SYMBOL,SYMBOL`.
+    pub watch: Vec<String>,
 }
 
 /// The offline market.

@@ -191,6 +191,10 @@ pub struct DemoArgs {
     /// Strategies to run (default: the setting run.strategies)
     #[arg(long, value_delimiter = ',')]
     pub strategies: Option<Vec<String>>,
+    /// A venue to watch beside the traded one, as kraken:BTC/USD; may be repeated, `none` watches none (default: the
+    /// setting run.watch). Only in real time.
+    #[arg(long)]
+    pub watch: Option<Vec<String>>,
 }
 
 /// Which trading run.
