@@ -9,7 +9,9 @@
 
 pub mod adapter;
 pub mod binance;
+pub mod bybit;
 pub mod capture;
+pub mod coinbase;
 pub mod journal_dir;
 pub mod recording;
 pub mod transport;
