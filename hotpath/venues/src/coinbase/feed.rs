@@ -238,7 +238,8 @@ impl CoinbaseFeed {
                 let later = bars.keys().next_back().is_some_and(|open_ns| *open_ns > ended.open_ns);
                 out.extend(later.then_some(Said::Event(Event::Bar(Bar { last: true, ..ended }))));
             }
-            *newest = bars.values().copied().chain(*newest).max_by_key(|b| b.open_ns);
+            // Of two of the same time the one said now.
+            *newest = newest.take().into_iter().chain(bars.values().copied()).max_by_key(|b| b.open_ns);
             let open_ns = newest.map_or(0, |b| b.open_ns);
             out.extend(bars.into_values().map(|b| Said::Event(Event::Bar(Bar { last: b.open_ns < open_ns, ..b }))));
         }
