@@ -92,8 +92,8 @@ impl Adapter for Coinbase {
         Discipline {
             ping: None,
             lifetime: None,
-            // Heartbeats come once a second.
-            silence: Duration::from_secs(5),
+            // Heartbeats come once a second, but nothing else gets through while a whole book of several MB is on its way.
+            silence: Duration::from_secs(15),
             messages: Budget { most: 8, window: second },
             connects: Budget { most: 8, window: second },
             requests: Budget { most: 10, window: second },

@@ -8,6 +8,7 @@ use crate::drive::*;
 use domain::Instrument;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 use venues::adapter::Adapter;
 
 const RECORDED: &str = "ws/COINBASE.jsonl.zst";
@@ -46,7 +47,14 @@ fn candle(start: &str, close: &str) -> Value {
 }
 const BOOK: [(&str, &str, &str); 2] = [("bid", "100.00", "1"), ("offer", "101.00", "2")];
 
-fn real_frames() -> Vec<String> {
+/// Documented messages, and recorded ones where the recording is.
+static FRAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut frames = short_frames("no_text_makes_a_reader_panic", RECORDED);
+    frames.extend(documented());
+    frames
+});
+
+fn documented() -> Vec<String> {
     let status = json!([{"products": [{"id": "BTC-USD", "status": "online"}]}]);
     vec![
         l2(0, "snapshot", "BTC-USD", &BOOK),
@@ -66,11 +74,10 @@ proptest! {
     fn no_text_makes_a_reader_panic(
         script in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec((0usize..600, any::<u8>(), any::<u8>()), 0..4)), 1..12),
     ) {
-        let frames = real_frames();
         let mut feed = feed(coinbase(), &[btc(), eth()]);
         let mut out = Vec::new();
         for (which, changes) in &script {
-            let text = mutate(&frames[which.index(frames.len())], changes);
+            let text = mutate(&FRAMES[which.index(FRAMES.len())], changes);
             feed.frame(&text, &mut out).ok();
             coinbase().read_rules(&[&text], &["BTC-USD"]).ok();
             coinbase().read_bars(&text, &btc(), 60).ok();

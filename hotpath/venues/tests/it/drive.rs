@@ -82,6 +82,13 @@ pub fn received(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
     entries.iter().filter(|e| e.what == What::Receive)
 }
 
+/// Recorded messages of every kind, of a size that is quick to mutate; none where the recordings are not.
+pub fn short_frames(test: &str, file: &str) -> Vec<String> {
+    let Some(path) = recorded::find(test, file) else { return Vec::new() };
+    let short = received(&entries(path)).filter(|e| e.text.len() < 2000).map(|e| e.text.clone()).collect::<Vec<_>>();
+    short.into_iter().take(400).collect()
+}
+
 /// What came out of a recorded connection.
 pub struct Run {
     pub frames: u64,

@@ -44,6 +44,23 @@ fn the_recorded_connection_gives_the_stated_books() {
 }
 
 #[test]
+fn a_lost_change_stops_its_own_book_and_no_other() {
+    let Some((all, entries)) = recording("a_lost_change_stops_its_own_book_and_no_other") else { return };
+    let is_change = |e: &&venues::recording::Entry| e.text.contains("\"delta\"") && e.text.contains("orderbook.200");
+    let changes: Vec<usize> = (0..entries.len()).filter(|n| is_change(&&entries[*n])).collect();
+    for lost in [changes[0], changes[200], changes[777], changes[1500]] {
+        let mut rest = entries.clone();
+        let gone = rest.remove(lost);
+        let run = run(linear(), &all, &rest);
+        assert_eq!(run.stats.sequence_breaks, 1);
+        for i in &all {
+            let hit = gone.text.contains(&format!("orderbook.200.{}", i.symbol));
+            assert_eq!(run.books[&i.id].is_live(), !hit, "{} without line {lost}", i.symbol);
+        }
+    }
+}
+
+#[test]
 fn recorded_trades_all_stand_on_their_takers_side_of_the_spread() {
     let name = "recorded_trades_all_stand_on_their_takers_side_of_the_spread";
     let Some((all, entries)) = recording(name) else { return };

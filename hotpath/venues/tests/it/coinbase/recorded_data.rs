@@ -37,6 +37,20 @@ fn the_recorded_connection_gives_the_stated_books() {
 }
 
 #[test]
+fn whichever_recorded_message_is_lost_both_books_stop() {
+    let Some(path) = recorded::find("whichever_recorded_message_is_lost_both_books_stop", RECORDED) else { return };
+    let all = entries(path);
+    // Some after both whole books, of several channels.
+    for lost in [60, 300, 555, 1000] {
+        let mut entries = all.clone();
+        entries.remove(lost);
+        let run = run(coinbase(), &[btc(), eth()], &entries);
+        assert_eq!((run.stats.gaps, run.stats.sequence_breaks), (2, 0), "without {lost}");
+        assert!(run.books.values().all(|b| !b.is_live()), "and no whole book follows in the recording");
+    }
+}
+
+#[test]
 fn recorded_trades_come_once_in_order_and_aggressors_stand_on_their_side_of_the_spread() {
     let name = "recorded_trades_come_once_in_order_and_aggressors_stand_on_their_side_of_the_spread";
     let Some(path) = recorded::find(name, RECORDED) else { return };
