@@ -37,10 +37,12 @@ struct Envelope<'a> {
     topic: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
-    /// When it was pushed.
-    ts: Option<u64>,
-    /// When it was matched.
-    cts: Option<u64>,
+    /// When it was pushed, ms.
+    #[serde(borrow)]
+    ts: Option<&'a RawValue>,
+    /// When it was matched, ms.
+    #[serde(borrow)]
+    cts: Option<&'a RawValue>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     // Members of replies.
@@ -65,7 +67,7 @@ impl Feed for BybitFeed {
             out.push(Said::Other("unknown symbol"));
             return Ok(());
         };
-        let push_ns = ms_to_ns(e.ts.unwrap_or(0));
+        let push_ns = time_ns(e.ts);
         let (name, argument) = stream.split_once('.').unwrap_or((stream, ""));
         match name {
             "orderbook" => self.book(i, argument, &e, data, out),
@@ -82,6 +84,11 @@ impl Feed for BybitFeed {
             }
         }
     }
+}
+
+/// A time in ms as ns, 0 if there is none. Recorded ones are numbers; the documentation of spot has them in quotes.
+fn time_ns(ms: Option<&RawValue>) -> u64 {
+    ms.and_then(|ms| ms.get().trim_matches('"').parse().ok()).map_or(0, ms_to_ns)
 }
 
 fn reply(e: &Envelope<'_>) -> Said {
@@ -138,7 +145,7 @@ impl BybitFeed {
         let RawBook { b, a, u } = parse(WHAT, data)?;
         let (bids, asks) = (levels(&b, i, WHAT)?, levels(&a, i, WHAT)?);
         let (instrument, checksum) = (i.id, None);
-        let ts_venue_ns = ms_to_ns(e.cts.or(e.ts).unwrap_or(0));
+        let ts_venue_ns = time_ns(e.cts.or(e.ts));
         out.push(match (depth, whole) {
             (1, _) => stream.best(i, whole, ts_venue_ns, &[bids, asks]),
             (_, true) => {

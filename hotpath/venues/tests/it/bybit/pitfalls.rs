@@ -104,6 +104,7 @@ fn a_book_is_dated_by_its_matching_and_members_may_stand_in_any_order() {
     let mut feed = feed(linear(), &[btc()]);
     let texts = [
         r#"{"topic":"orderbook.200.BTCUSDT","type":"delta","ts":9,"data":{"s":"BTCUSDT","b":[],"a":[],"u":3,"seq":1},"cts":7}"#,
+        r#"{"topic":"orderbook.200.BTCUSDT","ts":"9","type":"delta","data":{"s":"BTCUSDT","b":[],"a":[],"u":3,"seq":1},"cts":"7"}"#,
         r#"{"cts":7,"data":{"seq":1,"u":3,"a":[],"b":[],"s":"BTCUSDT"},"ts":9,"type":"delta","topic":"orderbook.200.BTCUSDT"}"#,
     ];
     for text in texts {
