@@ -180,7 +180,7 @@ pub(crate) fn value_at_least(i: &Instrument, amount: Decimal) -> TickLots {
 }
 
 /// A point in time as venues write it, `2026-08-09T21:05:48.228568804Z`, in ns since 1970 UTC; `None` for other text,
-/// other time zones, and years outside 1970..=2261.
+/// other time zones, and years outside 1970..=2261. Days that a month lacks count on into the next.
 pub(crate) fn time_ns(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
@@ -213,6 +213,24 @@ fn three(text: &str, between: char) -> Option<[u64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binance::fixtures::btcusdt;
+
+    #[test]
+    fn limits_beside_the_grid_are_rounded_to_the_safe_side() {
+        // Ticks of 0.01, lots of 0.00001.
+        let i = btcusdt();
+        let (most, least) = (|text| lots_at_most(text, &i, "test"), |text| lots_at_least(text, &i, "test"));
+        // The largest order of XRP-USD at Coinbase, 2026-08-09.
+        assert_eq!(most("11996772.8407292192545075").unwrap(), Lots::new(1_199_677_284_072));
+        assert_eq!(least("11996772.8407292192545075").unwrap(), Lots::new(1_199_677_284_073));
+        assert_eq!((most("3400").unwrap(), least("3400").unwrap()), (Lots::new(340_000_000), Lots::new(340_000_000)));
+        assert_eq!((most("0.000001").unwrap(), least("0.000001").unwrap()), (Lots::ZERO, Lots::new(1)));
+        let endless = "99999999999999999999999999999999999999";
+        assert_eq!(most(endless).unwrap().get(), i64::MAX.unsigned_abs());
+        assert!(most("many").is_err() && least("").is_err());
+        let value = |text| value_at_least(&i, Decimal::parse(text).unwrap());
+        assert_eq!((value("5"), value("0.00000011")), (TickLots::new(50_000_000), TickLots::new(2)));
+    }
 
     #[test]
     fn times_become_nanoseconds() {

@@ -5,7 +5,7 @@
 //! enough to price an order that walks the book; it is the one that was recorded, always with exactly 200 levels a side.
 //! Spot says its best prices nowhere but in `orderbook.1`, linear in its ticker. Facts: `docs/venues.md`.
 //!
-//! Start reading at [`feed`].
+//! Start reading at `feed.rs`.
 
 mod feed;
 mod rest;

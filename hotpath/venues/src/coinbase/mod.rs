@@ -4,7 +4,7 @@
 //! book: all books of that connection are then to be renewed. That is why books are spread over several connections, and
 //! everything else has one of its own. Facts: `docs/venues.md`.
 //!
-//! Start reading at [`feed`]. The `Exchange` feed of before Advanced Trade is read too, because recordings of it exist.
+//! Start reading at `feed.rs`. The `Exchange` feed of before Advanced Trade is read too, because recordings of it exist.
 
 mod exchange;
 mod feed;

@@ -1,4 +1,4 @@
-//! What other programs fell into; the numbers are those of the list of pitfalls.
+//! What programs that read this venue fell into.
 
 use super::*;
 use domain::event::{Bar, Level, OpenInterest};
@@ -35,7 +35,6 @@ impl Line {
     }
 }
 
-// Pitfall 3.
 #[test]
 fn a_whole_book_in_mid_stream_replaces_all_and_may_count_anew() {
     let mut line = Line::new();
@@ -47,7 +46,6 @@ fn a_whole_book_in_mid_stream_replaces_all_and_may_count_anew() {
     assert!(line.book.is_live() && line.book.last_id() == 2);
 }
 
-// Pitfall 4.
 #[test]
 fn changes_in_any_order_leave_a_sorted_book_and_unknown_levels_can_go() {
     let mut line = Line::new();
@@ -115,7 +113,6 @@ fn a_book_is_dated_by_its_matching_and_members_may_stand_in_any_order() {
     }
 }
 
-// Pitfall 5.
 #[test]
 fn what_a_ticker_leaves_out_stays_as_it_was() {
     let mut feed = feed(linear(), &[btc()]);
@@ -140,7 +137,6 @@ fn what_a_ticker_leaves_out_stays_as_it_was() {
     assert_eq!(got, [Said::Other("ticker of nothing we follow")]);
 }
 
-// Pitfall 6.
 #[test]
 fn a_liquidation_that_says_buy_closed_a_long() {
     let mut feed = feed(linear(), &[btc()]);
@@ -151,7 +147,6 @@ fn a_liquidation_that_says_buy_closed_a_long() {
     assert_eq!(held.collect::<Vec<_>>(), [(Side::Buy, Lots::new(3)), (Side::Sell, Lots::new(3))]);
 }
 
-// Pitfall 7.
 #[test]
 fn open_interest_counts_each_position_once() {
     let mut feed = feed(linear(), &[btc()]);
@@ -164,7 +159,6 @@ fn open_interest_counts_each_position_once() {
     assert_eq!(size(json!({"openInterest": "59891.731"})), "29945.8655");
 }
 
-// Pitfall 8.
 #[test]
 fn bars_are_put_in_order_and_those_of_another_line_are_refused() {
     let row = |start: u64| json!([start.to_string(), "27450", "27460", "27440", "27455", "123.45", "3390000"]);
@@ -205,7 +199,6 @@ fn bars_of_the_stream_end_when_they_are_confirmed() {
     assert_eq!(got, [Said::Other("unknown length of bar")]);
 }
 
-// Pitfall 9.
 #[test]
 fn no_subscription_has_more_than_ten_topics_and_each_is_there_once() {
     let symbols = (0..45).map(|n| instrument(n, "bybit", &format!("C{n}USDT"), "0.01", "0.01"));
@@ -231,7 +224,6 @@ fn no_subscription_has_more_than_ten_topics_and_each_is_there_once() {
     }
 }
 
-// Pitfall 10.
 #[test]
 fn we_ping_and_both_shapes_of_the_answer_are_understood() {
     let (every, text) = linear().discipline().ping.unwrap();
@@ -249,7 +241,6 @@ fn we_ping_and_both_shapes_of_the_answer_are_understood() {
     assert_eq!(said(&mut *feed, "{}"), [Said::Other("unknown message")]);
 }
 
-// Pitfall 18.
 #[test]
 fn new_values_of_closed_sets_are_counted_and_never_guessed() {
     let mut feed = feed(linear(), &[btc()]);

@@ -1,4 +1,4 @@
-//! What other programs fell into; the numbers are those of the list of pitfalls.
+//! What programs that read this venue fell into.
 
 use super::*;
 use domain::event::{Allowed, Level};
@@ -7,7 +7,6 @@ use engine::book::Book;
 use engine::stats::BookStats;
 use venues::adapter::Said;
 
-// Pitfall 1.
 #[test]
 fn the_largest_recorded_book_fits_our_frames() {
     let Some(path) = recorded::find("the_largest_recorded_book_fits_our_frames", RECORDED) else { return };
@@ -15,7 +14,6 @@ fn the_largest_recorded_book_fits_our_frames() {
     assert!(largest > 5_000_000 && 2 * largest < venues::transport::FRAME_MAX, "{largest}");
 }
 
-// Pitfall 2.
 #[test]
 fn offers_are_asks_and_the_channel_level2_is_called_l2_data_in_messages() {
     let subscribed = coinbase().connections(&coinbase().endpoints(), &[btc()]);
@@ -41,7 +39,6 @@ fn is_gap(said: &Said, id: u16) -> bool {
     matches!(said, Said::Event(Event::BookGap { instrument, .. }) if *instrument == InstrumentId(id))
 }
 
-// Pitfall 3.
 #[test]
 fn a_gap_in_the_count_is_one_of_every_book_of_the_connection_and_of_no_other() {
     let sol = instrument(2, "coinbase", "SOL-USD", "0.01", "0.00000001");
@@ -98,7 +95,6 @@ fn a_change_that_cannot_be_read_costs_its_book_only() {
     assert!(is_gap(&got[0], 0) && is_gap(&got[1], 1), "{got:?}");
 }
 
-// Pitfall 4.
 #[test]
 fn ids_of_a_book_are_contiguous_whatever_lies_between_its_messages() {
     let mut feed = feed(coinbase(), &[btc(), eth()]);
@@ -117,7 +113,6 @@ fn ids_of_a_book_are_contiguous_whatever_lies_between_its_messages() {
     assert!(ids[0].0 > 1, "no first change fits on a book that was asked for, which has number 0");
 }
 
-// Pitfall 5.
 #[test]
 fn every_connection_hears_heartbeats_and_renewing_a_book_subscribes_it_anew() {
     let all: Vec<Instrument> =
@@ -139,7 +134,6 @@ fn every_connection_hears_heartbeats_and_renewing_a_book_subscribes_it_anew() {
     assert_eq!(renewed[1], json!({"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "level2"}));
 }
 
-// Pitfall 6.
 #[test]
 fn trades_that_are_missing_are_noticed_and_repeated_ones_dropped() {
     let mut feed = feed(coinbase(), &[btc()]);
@@ -157,7 +151,6 @@ fn trades_that_are_missing_are_noticed_and_repeated_ones_dropped() {
     assert_eq!(got, [Said::Other("unknown trade side")]);
 }
 
-// Pitfall 12.
 #[test]
 fn bars_are_put_in_order_asked_for_in_seconds_and_no_more_than_350() {
     let name = "bars_are_put_in_order_asked_for_in_seconds_and_no_more_than_350";
@@ -194,7 +187,6 @@ fn a_bar_of_the_stream_has_ended_once_a_later_one_is_there() {
     assert_eq!(say(4, &[candle("300", "6.50")]), [(300, 650, true)], "an old one that changes late");
 }
 
-// Pitfall 16.
 #[test]
 fn what_a_market_allows_is_followed_and_new_words_are_counted() {
     let mut feed = feed(coinbase(), &[btc()]);
