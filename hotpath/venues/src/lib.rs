@@ -10,8 +10,10 @@
 pub mod adapter;
 pub mod ask;
 pub mod binance;
+pub mod bybit;
 pub mod capture;
 pub mod clock;
+pub mod coinbase;
 pub mod journal_dir;
 pub mod limit;
 pub mod recording;
