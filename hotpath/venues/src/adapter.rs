@@ -171,7 +171,7 @@ pub struct Budget {
 
 /// Every venue this program speaks to.
 pub fn adapters() -> &'static [&'static dyn Adapter] {
-    &[]
+    &[&crate::kraken::Kraken, &crate::okx::Okx]
 }
 
 /// The adapter of `venue`.

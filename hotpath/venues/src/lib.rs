@@ -11,6 +11,8 @@ pub mod adapter;
 pub mod binance;
 pub mod capture;
 pub mod journal_dir;
+pub mod kraken;
+pub mod okx;
 pub mod recording;
 pub mod transport;
 pub mod wire;
