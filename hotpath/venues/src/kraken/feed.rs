@@ -133,13 +133,13 @@ struct RawTrade<'a> {
 struct RawTicker<'a> {
     symbol: String,
     #[serde(borrow)]
-    bid: &'a RawValue,
+    bid: Option<&'a RawValue>,
     #[serde(borrow)]
-    bid_qty: &'a RawValue,
+    bid_qty: Option<&'a RawValue>,
     #[serde(borrow)]
-    ask: &'a RawValue,
+    ask: Option<&'a RawValue>,
     #[serde(borrow)]
-    ask_qty: &'a RawValue,
+    ask_qty: Option<&'a RawValue>,
     timestamp: Option<String>,
 }
 
@@ -289,8 +289,12 @@ impl KrakenFeed {
                 out.push(Said::Other("symbol"));
                 continue;
             };
+            let (Some(bid), Some(bid_qty), Some(ask), Some(ask_qty)) = (t.bid, t.bid_qty, t.ask, t.ask_qty) else {
+                out.push(Said::Other("one side only"));
+                continue;
+            };
             let ts_venue_ns = t.timestamp.as_deref().map_or(Ok(0), |text| when(text, WHAT))?;
-            let (bid, ask) = (level(t.bid, t.bid_qty, i, WHAT)?, level(t.ask, t.ask_qty, i, WHAT)?);
+            let (bid, ask) = (level(bid, bid_qty, i, WHAT)?, level(ask, ask_qty, i, WHAT)?);
             let quote = Quote { instrument: i.id, ts_venue_ns, update_id: 0, bid, ask };
             out.push(Said::Event(Event::Quote(quote)));
         }

@@ -139,7 +139,10 @@ mod tests {
         fn no_ids_are_too_large(ids in prop::collection::vec((any::<Option<u64>>(), any::<Option<u64>>(), any::<u64>()), 0..20)) {
             let mut chain = Chain::default();
             for (seq, prev, ts) in ids {
-                drop((chain.follow(seq, prev, ts, false), chain.start(seq, ts), chain.follow(prev, seq, ts, true)));
+                if let Link::Ids(_, last) = chain.follow(seq, prev, ts, false) {
+                    prop_assert!(last <= chain.ours());
+                }
+                prop_assert_eq!(chain.start(seq, ts), chain.ours());
             }
         }
     }

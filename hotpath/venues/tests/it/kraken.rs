@@ -114,7 +114,8 @@ fn rules_of_the_fixtures_are_read() {
             "ADA/CAD",
             "0.000001",
             "0.00000001",
-            100_000_000,
+            // No least order: one lot.
+            1,
         ),
     ] {
         let Some(text) = fixture("rules_of_the_fixtures_are_read", file) else { return };

@@ -280,6 +280,12 @@ fn unknown_words_and_fields_are_counted_or_left_and_never_an_error() {
 }
 
 #[test]
+fn a_market_with_one_side_only_has_no_best_prices() {
+    let text = r#"{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","bid":1.5,"bid_qty":1,"ask":null,"ask_qty":null}]}"#;
+    assert_eq!(replay().frame(text), [Said::Other("one side only")]);
+}
+
+#[test]
 fn a_book_from_rest_is_never_followed_by_the_stream() {
     let mut replay = replay();
     let first = replay.frame(FRAMES[1]);

@@ -1,4 +1,5 @@
 //! Venues against what they really sent: recordings and fixtures, read through the adapters into books.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod kraken;
 mod kraken_pitfalls;
