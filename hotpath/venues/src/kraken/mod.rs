@@ -1,8 +1,8 @@
-//! Kraken Spot, public side: WebSocket version 2, and the array messages of version 1 so that old recordings can be read.
-//! Facts from `docs.kraken.com` (2025 and 2026).
+//! Kraken Spot, public side: WebSocket version 2, and the array messages of version 1 so that old recordings can be
+//! read. Facts from `docs.kraken.com` (2025 and 2026).
 //!
-//! - A book has no sequence number: the [`feed`] counts each symbol's messages itself, and the checksum is the proof. What
-//!   is pushed past the subscribed depth is never removed by a message, so the book is cut after each.
+//! - A book has no sequence number: the [`feed`] counts each symbol's messages itself, and the checksum is the proof.
+//!   What is pushed past the subscribed depth is never removed by a message, so the book is cut after each.
 //! - Version 2 writes JSON numbers; their digits go to ticks and lots as text.
 //! - Version 2 says `BTC` and `DOGE` where everything older says `XBT` and `XDG`. An [`Instrument`] carries version 2's
 //!   symbol, `BTC/USD`.
@@ -89,8 +89,8 @@ impl Adapter for Kraken {
         vec![Request { path: "/0/public/AssetPairs".to_owned(), weight: 1 }]
     }
 
-    /// Besides the rules, `answers` may hold book snapshots of version 1 out of a recording: they write more digits than
-    /// the rules say, and the checksum is over what they write.
+    /// Besides the rules, `answers` may hold book snapshots of version 1 out of a recording: they write more digits
+    /// than the rules say, and the checksum is over what they write.
     fn read_rules(&self, answers: &[&str], symbols: &[&str]) -> Result<Vec<Instrument>, DecodeError> {
         rules::instruments(answers, symbols)
     }

@@ -1,5 +1,5 @@
-//! Answers over REST: `{"error":[],"result":{…}}` with status 200 even when the answer is no. An error that begins with `E`
-//! is one; one that begins with `W` is a warning and comes with a result.
+//! Answers over REST: `{"error":[],"result":{…}}` with status 200 even when the answer is no. An error that begins
+//! with `E` is one; one that begins with `W` is a warning and comes with a result.
 
 use super::text::plain;
 use crate::wire::{DecodeError, LEVELS_MAX, price, public_qty};

@@ -29,8 +29,8 @@ pub(super) fn rest_pair(symbol: &str) -> String {
 /// Farthest that an exponent moves the point; a number that needs more is no price and no size.
 const EXPONENT_MAX: i32 = 40;
 
-/// A JSON number, or a number in text, without quotes and exponent: `1.5e-7` is `0.00000015`. What is no number stays as it
-/// is, to be refused by who reads it.
+/// A JSON number, or a number in text, without quotes and exponent: `1.5e-7` is `0.00000015`. What is no number stays
+/// as it is, to be refused by who reads it.
 pub(super) fn plain(raw: &str) -> Cow<'_, str> {
     let raw = raw.trim_matches('"');
     raw.split_once(['e', 'E'])

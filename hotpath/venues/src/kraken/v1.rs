@@ -1,5 +1,5 @@
-//! Messages of version 1, for recordings: arrays of channel number, content, channel name and pair. Everything in them is
-//! text. A book message that changes both sides has two contents, and the checksum stands in the last.
+//! Messages of version 1, for recordings: arrays of channel number, content, channel name and pair. Everything in them
+//! is text. A book message that changes both sides has two contents, and the checksum stands in the last.
 
 use super::feed::{Frame, KrakenFeed, gap, name, parse, status};
 use super::text::{plain, seconds_ns, symbol};

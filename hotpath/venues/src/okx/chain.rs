@@ -1,8 +1,8 @@
 //! The ids of a book's messages, made contiguous.
 //!
 //! A change says which message it follows: `prevSeqId` is the `seqId` of the one before. Ids go up by any amount, stay
-//! (nothing changed for a minute, the venue only shows that it lives), or fall back after maintenance, still with the old
-//! id in `prevSeqId`. What leaves here only goes up: an id that stays or falls moves all later ones up by as much.
+//! (nothing changed for a minute, the venue only shows that it lives), or fall back after maintenance, still with the
+//! old id in `prevSeqId`. What leaves here only goes up: an id that stays or falls moves all later ones up by as much.
 //! Recordings from before there were ids are counted by message.
 
 /// Where one book's messages stand.
@@ -56,16 +56,19 @@ impl Chain {
             *self = fallen;
             return Link::Ids(next, next);
         }
-        if seq <= self.seq && ts_ns > self.ts_ns {
-            // No old message that came again, that would have an older time: the ids fell back in a message that was lost.
-            *self = fallen;
-            return Link::Lost;
-        }
         let ids = Link::Ids(prev.saturating_add(1).saturating_add(self.ahead), seq.saturating_add(self.ahead));
-        if seq > self.seq {
+        if prev >= self.seq && seq > prev {
+            // A gap shows in the ids.
             *self = Chain { seq, ts_ns, ..*self };
+            return ids;
         }
-        ids
+        if seq <= self.seq && ts_ns <= self.ts_ns {
+            // An old message that came again; its ids say so.
+            return ids;
+        }
+        // The ids fell back in a message that was lost.
+        *self = fallen;
+        Link::Lost
     }
 }
 
@@ -104,6 +107,7 @@ mod tests {
         chain.start(Some(1000), 1);
         assert_eq!(change(&mut chain, 3, 5, 3), Link::Lost, "1000 to 3 was lost");
         assert_eq!(change(&mut chain, 5, 7, 4), Link::Ids(1002, 1003), "and it goes on from there");
+        assert_eq!(change(&mut chain, 2, 9, 5), Link::Lost, "7 to 2 was lost, and 9 is above it");
     }
 
     #[test]
@@ -136,7 +140,9 @@ mod tests {
         }
 
         #[test]
-        fn no_ids_are_too_large(ids in prop::collection::vec((any::<Option<u64>>(), any::<Option<u64>>(), any::<u64>()), 0..20)) {
+        fn no_ids_are_too_large(
+            ids in prop::collection::vec((any::<Option<u64>>(), any::<Option<u64>>(), any::<u64>()), 0..20),
+        ) {
             let mut chain = Chain::default();
             for (seq, prev, ts) in ids {
                 if let Link::Ids(_, last) = chain.follow(seq, prev, ts, false) {

@@ -1,5 +1,5 @@
-//! Answers over REST: `{"code":"0","msg":"","data":[…]}`; any other code is a no. Levels and candles are read here for the
-//! stream too, which writes them the same way.
+//! Answers over REST: `{"code":"0","msg":"","data":[…]}`; any other code is a no. Levels and candles are read here
+//! for the stream too, which writes them the same way.
 
 use crate::wire::{DecodeError, LEVELS_MAX, ms_to_ns, price, public_qty};
 use domain::Instrument;

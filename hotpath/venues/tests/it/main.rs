@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod kraken;
+mod kraken_naive;
 mod kraken_pitfalls;
 mod okx;
 mod replay;

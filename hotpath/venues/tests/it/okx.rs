@@ -335,6 +335,51 @@ fn it_is_registered() {
     assert_eq!(adapter(VENUE).map(|a| a.venue().name().to_owned()).as_deref(), Some("okx"));
 }
 
+/// One change for each step: the venue's id, whether it changes something, and the message.
+fn stream(steps: &[(u8, u64)]) -> Vec<(bool, String)> {
+    let mut seq = 1000;
+    let one = |(at, (kind, by)): (usize, &(u8, u64))| {
+        let prev = seq;
+        seq = match kind {
+            0 => prev,
+            1 => *by,
+            _ => prev + by,
+        };
+        let bid = if seq == prev { String::new() } else { format!(r#"["{}.0","{by}","0","1"]"#, 50 + by % 40) };
+        (seq != prev, books("update", at as u64 + 2, (i64::try_from(prev).unwrap(), seq), "", &bid))
+    };
+    steps.iter().enumerate().map(one).collect()
+}
+
+proptest! {
+    /// Ids that rise, stay and fall as the venue's do; one message may be lost, another may come twice.
+    #[test]
+    fn every_lost_change_is_noticed_and_nothing_else(
+        steps in prop::collection::vec((0u8..6, 1u64..30), 2..40), lost in any::<prop::sample::Index>(), again in any::<prop::sample::Index>(),
+    ) {
+        let all = stream(&steps);
+        let (mut whole, mut torn) = (replay(), replay());
+        whole.frame(&books("snapshot", 1, (-1, 1000), ASK, BID));
+        torn.frame(&books("snapshot", 1, (-1, 1000), ASK, BID));
+        let (lost, again) = (lost.index(all.len() - 1), again.index(all.len()));
+        for (at, (changes, text)) in all.iter().enumerate() {
+            whole.frame(text);
+            if at == again && *changes {
+                whole.frame(text);
+            }
+            if at != lost {
+                torn.frame(text);
+            }
+            prop_assert!(whole.book(0).is_live());
+            if at == lost + 1 {
+                prop_assert_eq!(torn.book(0).is_live(), !all[lost].0, "{} was lost, then came {}", all[lost].1, text);
+            }
+        }
+        let changes = all.iter().filter(|(changes, _)| *changes).count();
+        prop_assert_eq!(whole.stats.diffs_applied, changes as u64);
+    }
+}
+
 /// Short recorded frames of each kind.
 fn corpus() -> &'static [String] {
     static CORPUS: OnceLock<Vec<String>> = OnceLock::new();
