@@ -171,7 +171,7 @@ pub struct Budget {
 
 /// Every venue this program speaks to.
 pub fn adapters() -> &'static [&'static dyn Adapter] {
-    &[&crate::coinbase::Coinbase, &crate::bybit::SPOT, &crate::bybit::LINEAR]
+    &[&crate::kraken::Kraken, &crate::coinbase::Coinbase, &crate::bybit::SPOT, &crate::bybit::LINEAR, &crate::okx::Okx]
 }
 
 /// The adapter of `venue`.

@@ -16,6 +16,8 @@ pub mod clock;
 pub mod coinbase;
 pub mod journal_dir;
 pub mod limit;
+pub mod kraken;
+pub mod okx;
 pub mod recording;
 pub mod stall;
 pub mod tape;
