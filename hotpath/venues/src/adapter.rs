@@ -10,6 +10,7 @@
 //! notices a loss the ids cannot show (a gap in a connection-wide sequence) says [`Event::BookGap`] for each book it may
 //! have hit.
 
+use crate::binance;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Event, Instrument, InstrumentId, Venue};
@@ -169,9 +170,11 @@ pub struct Budget {
     pub window: Duration,
 }
 
+static ADAPTERS: [&dyn Adapter; 3] = [&binance::BINANCE, &binance::USD_M, &binance::COIN_M];
+
 /// Every venue this program speaks to.
 pub fn adapters() -> &'static [&'static dyn Adapter] {
-    &[]
+    &ADAPTERS
 }
 
 /// The adapter of `venue`.
