@@ -6,7 +6,7 @@
 //! resting, so the seller took; field names differ only by case (`u`/`U`).
 
 use super::ws;
-use crate::wire::{DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, price, public_qty};
+use crate::wire::{DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, price, public_qty, whole_levels};
 use domain::event::{Bar, BookDelta, BookSnapshot, Level, Quote, Trade};
 use domain::{Event, Instrument, Side};
 use serde::Deserialize;
@@ -340,8 +340,8 @@ pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, Dec
         instrument: instrument.id,
         ts_venue_ns: m.event_ms.map_or(0, ms_to_ns),
         last_id: m.last_update_id,
-        bids: levels(&m.bids, instrument, WHAT)?,
-        asks: levels(&m.asks, instrument, WHAT)?,
+        bids: whole_levels(&m.bids, instrument, WHAT)?,
+        asks: whole_levels(&m.asks, instrument, WHAT)?,
         checksum: None,
     })
 }

@@ -77,6 +77,15 @@ fn sizes_finer_than_the_rules_are_cut_to_whole_lots_but_never_to_nothing() {
 }
 
 #[test]
+fn orders_at_prices_that_are_none_any_more_do_not_spoil_the_whole_book() {
+    // As in the recorded NKNUSDT book of 2021-10-12, whose tick had become coarser.
+    let text = r#"{"lastUpdateId":7,"bids":[["0.26","1"],["0.255","2"],["0.25","3"]],"asks":[["0.27","x"]]}"#;
+    assert!(snapshot(text, &btcusdt()).is_err(), "what is no number stays an error");
+    let book = snapshot(&text.replace('x', "1"), &btcusdt()).unwrap();
+    assert_eq!(book.bids.iter().map(|l| l.price.get()).collect::<Vec<_>>(), [26, 25]);
+}
+
+#[test]
 fn more_levels_than_a_book_has_are_refused() {
     let with = |n: usize| {
         let side = vec![r#"["61737.63","1"]"#; n].join(",");
