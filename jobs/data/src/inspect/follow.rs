@@ -1,6 +1,6 @@
 //! The second reading: every frame through its venue's reader, every book change into its book.
 
-use super::survey::{Survey, host};
+use super::survey::{Survey, answers_for};
 use super::track::{Track, whose};
 use crate::DataError;
 use domain::{InstrumentId, Venue};
@@ -142,7 +142,7 @@ impl<'a> Follower<'a> {
     /// An answer over HTTP: of use here when it is a whole book.
     fn reply(&mut self, url: &str, body: &str, file: &mut File) {
         let path = |of: &str| of.split('?').next().unwrap_or_default().to_owned();
-        for adapter in adapters().iter().filter(|a| host(&a.endpoints().rest) == host(url)) {
+        for adapter in adapters().iter().filter(|a| answers_for(**a, url)) {
             let symbols = adapter.symbols_in(url);
             let asked = |t: &&mut Track| {
                 let i = t.instrument();

@@ -58,11 +58,10 @@ impl Survey {
         }
         let mut instruments = Vec::new();
         for (adapter, symbols) in wanted.into_values() {
-            let host = host(&adapter.endpoints().rest).to_owned();
             let answers: Vec<&str> = replies
                 .iter()
-                .filter(|(url, _)| domain_of(url) == domain_name(&host))
-                .map(|(_, b)| b.as_str())
+                .filter(|(url, _)| answers_for(adapter, url))
+                .map(|(_, body): (&String, &String)| body.as_str())
                 .collect();
             for symbol in symbols {
                 instruments.push(rules(adapter, &answers, &symbol, instruments.len())?);
@@ -134,8 +133,13 @@ fn candidates(address: Option<&str>) -> Vec<Candidate> {
         .collect()
 }
 
+/// True when the question at `url` was one to this venue, or to something on the recorder's machine that stood for it.
+pub(super) fn answers_for(adapter: &dyn Adapter, url: &str) -> bool {
+    is_loopback(url) || host(&adapter.endpoints().rest) == host(url)
+}
+
 /// The host's name in an address.
-pub(super) fn host(address: &str) -> &str {
+fn host(address: &str) -> &str {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     rest.split(['/', '?', ':']).next().unwrap_or_default()
 }
