@@ -63,7 +63,6 @@ pub(super) struct Follower<'a> {
     /// Whose data came over which connection.
     carried: BTreeMap<String, BTreeSet<InstrumentId>>,
     tracks: Vec<Track>,
-    now_ns: u64,
     said: Vec<Said>,
 }
 
@@ -79,7 +78,6 @@ impl<'a> Follower<'a> {
             feeds: BTreeMap::new(),
             carried: BTreeMap::new(),
             tracks: survey.instruments.iter().map(|(i, recorded)| Track::new(i, *recorded)).collect(),
-            now_ns: 0,
             said: Vec::new(),
         }
     }
@@ -99,8 +97,6 @@ impl<'a> Follower<'a> {
                         file.out_of_order += u64::from(entry.ts_ns < last_ns);
                         last_ns = entry.ts_ns;
                     }
-                    // A recorder's clock that steps back stands still here.
-                    self.now_ns = self.now_ns.max(entry.ts_ns);
                     self.entry(n, &entry, &mut file);
                 }
                 Ok(None) => break,
@@ -122,11 +118,11 @@ impl<'a> Follower<'a> {
     fn entry(&mut self, n: usize, entry: &Entry, file: &mut File) {
         match &entry.what {
             What::Header | What::Send => {}
-            What::Http(url) => self.reply(url, &entry.text, file),
+            What::Http(url) => self.reply(url, entry, file),
             What::Connect => {
                 self.feeds.retain(|(_, connection), _| *connection != entry.connection);
                 for id in self.carried.remove(&entry.connection).unwrap_or_default() {
-                    self.tracks[usize::from(id.0)].reconnected(self.now_ns);
+                    self.tracks[usize::from(id.0)].reconnected(entry.ts_ns);
                 }
             }
             What::Receive => {
@@ -140,7 +136,7 @@ impl<'a> Follower<'a> {
     }
 
     /// An answer over HTTP: of use here when it is a whole book.
-    fn reply(&mut self, url: &str, body: &str, file: &mut File) {
+    fn reply(&mut self, url: &str, entry: &Entry, file: &mut File) {
         let path = |of: &str| of.split('?').next().unwrap_or_default().to_owned();
         for adapter in adapters().iter().filter(|a| answers_for(**a, url)) {
             let symbols = adapter.symbols_in(url);
@@ -151,10 +147,10 @@ impl<'a> Follower<'a> {
                     && path(url).ends_with(&path(&adapter.book_request(i).path))
             };
             if let Some(track) = self.tracks.iter_mut().find(asked)
-                && let Ok(whole) = adapter.read_book(body, track.instrument())
+                && let Ok(whole) = adapter.read_book(&entry.text, track.instrument())
             {
                 file.snapshot_lines.push(file.lines);
-                track.whole(self.now_ns, whole);
+                track.whole(entry.ts_ns, whole);
             }
         }
     }
@@ -179,7 +175,7 @@ impl<'a> Follower<'a> {
             match what {
                 Said::Event(event) => {
                     if let Some(id) = whose(&event) {
-                        self.tracks[usize::from(id.0)].event(self.now_ns, &event);
+                        self.tracks[usize::from(id.0)].event(entry.ts_ns, &event);
                         about.insert(id);
                     }
                 }
@@ -219,7 +215,7 @@ impl<'a> Follower<'a> {
         if symbol.is_none() && here.len() > 1 && track.last_id().is_none() {
             return None;
         }
-        track.whole(self.now_ns, whole);
+        track.whole(entry.ts_ns, whole);
         Some(track.instrument().id)
     }
 }

@@ -1,7 +1,7 @@
 //! One instrument in recordings: its book, and what is counted of it.
 
 use super::clock::Clock;
-use domain::event::{BookDelta, BookSnapshot, Quote};
+use domain::event::{BookDelta, BookSnapshot};
 use domain::instrument::{BookFeed, BookRule};
 use domain::{Event, Instrument, InstrumentId, Venue};
 use engine::book::{Book, News};
@@ -36,6 +36,7 @@ pub(super) struct Track {
     trades: u64,
     quotes: u64,
     last_id: Option<u64>,
+    now_ns: u64,
     /// The book waits for a whole one.
     asked: bool,
     /// A recorded whole book that came before it was asked for.
@@ -57,6 +58,7 @@ impl Track {
             trades: 0,
             quotes: 0,
             last_id: None,
+            now_ns: 0,
             asked: false,
             spare: None,
         }
@@ -83,17 +85,22 @@ impl Track {
 
     /// A market event of it came.
     pub(super) fn event(&mut self, recv_ns: u64, event: &Event) {
+        let now_ns = self.now(recv_ns);
         match event {
             Event::BookDelta(delta) => {
                 self.clock.saw(recv_ns, delta.ts_venue_ns);
-                self.delta(recv_ns, delta);
+                self.delta(now_ns, delta);
             }
-            Event::BookSnapshot(whole) => self.pushed(recv_ns, whole),
+            Event::BookSnapshot(whole) => self.pushed(now_ns, whole),
             Event::BookGap { .. } => {
-                let news = self.book.on_gap(recv_ns, &mut self.stats);
-                self.answer(recv_ns, news);
+                let news = self.book.on_gap(now_ns, &mut self.stats);
+                self.answer(now_ns, news);
             }
-            Event::Quote(quote) => self.quote(recv_ns, quote),
+            Event::Quote(quote) => {
+                self.clock.saw(recv_ns, quote.ts_venue_ns);
+                self.quotes += 1;
+                self.book.on_quote(quote, &mut self.stats);
+            }
             Event::Trade(trade) => {
                 self.clock.saw(recv_ns, trade.ts_venue_ns);
                 self.trades += 1;
@@ -102,34 +109,34 @@ impl Track {
         }
     }
 
-    fn delta(&mut self, recv_ns: u64, delta: &BookDelta) {
+    fn delta(&mut self, now_ns: u64, delta: &BookDelta) {
         self.diffs += 1;
         self.last_id = Some(delta.last_id);
-        let news = self.book.on_delta(recv_ns, delta, &mut self.stats);
+        let news = self.book.on_delta(now_ns, delta, &mut self.stats);
         self.applied += u64::from(news.applied);
-        self.answer(recv_ns, news);
+        self.answer(now_ns, news);
     }
 
-    fn quote(&mut self, recv_ns: u64, quote: &Quote) {
-        self.clock.saw(recv_ns, quote.ts_venue_ns);
-        self.quotes += 1;
-        self.book.on_quote(quote, &mut self.stats);
+    /// The book's time: a recorder's clock that steps back stands still there.
+    fn now(&mut self, recv_ns: u64) -> u64 {
+        self.now_ns = self.now_ns.max(recv_ns);
+        self.now_ns
     }
 
     /// A whole book came in the stream.
-    fn pushed(&mut self, recv_ns: u64, whole: &BookSnapshot) {
+    fn pushed(&mut self, now_ns: u64, whole: &BookSnapshot) {
         if self.instrument.book.feed == BookFeed::Asked && !self.rules_recorded && self.wholes == 0 {
             // The rules are not known, but this shows where its whole books come from.
             self.instrument.book = BookRule::PUSHED;
             self.book = Book::new(&self.instrument);
         }
         if self.instrument.book.feed == BookFeed::Asked {
-            return self.whole(recv_ns, whole.clone());
+            return self.whole(now_ns, whole.clone());
         }
         self.wholes += 1;
         self.last_id = Some(whole.last_id);
-        let news = self.book.on_snapshot(recv_ns, whole, &mut self.stats);
-        self.answer(recv_ns, news);
+        let news = self.book.on_snapshot(now_ns, whole, &mut self.stats);
+        self.answer(now_ns, news);
     }
 
     /// A whole book was recorded beside the stream.
@@ -140,29 +147,31 @@ impl Track {
         }
         self.spare = Some(whole);
         if self.asked {
-            self.use_spare(recv_ns);
+            let now_ns = self.now(recv_ns);
+            self.use_spare(now_ns);
         }
     }
 
-    fn answer(&mut self, recv_ns: u64, news: News) {
+    fn answer(&mut self, now_ns: u64, news: News) {
         self.asked |= news.ask;
         if news.ask {
-            self.use_spare(recv_ns);
+            self.use_spare(now_ns);
         }
     }
 
-    fn use_spare(&mut self, recv_ns: u64) {
+    fn use_spare(&mut self, now_ns: u64) {
         if let Some(whole) = self.spare.take() {
             self.asked = false;
             // What it was good for shows in the book's state.
-            let _news = self.book.on_snapshot(recv_ns, &whole, &mut self.stats);
+            let _news = self.book.on_snapshot(now_ns, &whole, &mut self.stats);
         }
     }
 
     /// Its connection was opened anew: what comes now does not build on what came before.
     pub(super) fn reconnected(&mut self, recv_ns: u64) {
-        let _down = self.book.on_link(recv_ns, false);
-        let _up = self.book.on_link(recv_ns, true);
+        let now_ns = self.now(recv_ns);
+        let _down = self.book.on_link(now_ns, false);
+        let _up = self.book.on_link(now_ns, true);
         self.asked = false;
     }
 

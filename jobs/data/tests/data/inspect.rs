@@ -45,6 +45,20 @@ fn the_published_facts_of_the_recorded_books_come_out() {
 }
 
 #[test]
+fn recordings_of_the_same_minutes_do_not_disturb_each_other() {
+    let test = "recordings_of_the_same_minutes_do_not_disturb_each_other";
+    let Some(files) = [BTC, ETH].iter().map(|file| recorded::find(test, file)).collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    let (exit, both) = inspect(&files);
+    assert_eq!((exit, counts(&both, PROOFS)), (0, [3448 + 3432, 0, 564 + 577, 564 + 577, 0]), "{both}");
+    for (n, file) in files.into_iter().enumerate() {
+        let (_, alone) = inspect(&[file]);
+        assert_eq!(both["instruments"][n], alone["instruments"][0]);
+    }
+}
+
+#[test]
 fn recordings_with_their_rules_are_read_by_them() {
     for (file, venue) in [("ws/BINANCE.jsonl.zst", "binance"), ("ws/BINANCE_FUTURES.jsonl.zst", "binance-usdm")] {
         let path = recorded_or_skip!("recordings_with_their_rules_are_read_by_them", file);
