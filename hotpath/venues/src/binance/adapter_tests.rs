@@ -226,6 +226,48 @@ fn published_trades_bars_and_best_prices_read_as_written() {
 }
 
 #[test]
+fn a_book_of_few_levels_is_not_taken_for_a_change() {
+    let test = "a_book_of_few_levels_is_not_taken_for_a_change";
+    let Some(change) = published(test, "futures/market_data_json/depth_update_stream.json") else { return };
+    let i = instrument(&USD_M, "BTCUSDT", "0.0001", "1");
+    let on = |stream: &str| said(&USD_M, &i, &format!(r#"{{"stream":"btcusdt@{stream}","data":{change}}}"#));
+    for whole in ["depth", "depth@100ms", "depth@0ms"] {
+        assert!(matches!(on(whole)[..], [Said::Event(Event::BookDelta(_))]), "{whole}");
+    }
+    for few in ["depth5", "depth20@100ms"] {
+        assert_eq!(on(few), [Said::Other("depth of few levels")], "it says depthUpdate too");
+    }
+    assert_eq!(on("rpiDepth@500ms"), [Said::Other("rpiDepth")]);
+    assert_eq!(on("dance"), [Said::Other("unknown stream")]);
+}
+
+#[test]
+fn answers_and_farewells_are_the_same_on_every_market() {
+    for market in [&BINANCE, &USD_M, &COIN_M] {
+        let i = btc(market);
+        assert_eq!(said(market, &i, r#"{"result":null,"id":1}"#), [Said::Reply(None)]);
+        let refused = said(market, &i, r#"{"code":2,"msg":"Invalid request"}"#);
+        assert_eq!(refused, [Said::Reply(Some("Invalid request".to_owned()))]);
+        assert_eq!(said(market, &i, r#"{"e":"serverShutdown","E":1}"#), [Said::Shutdown]);
+        let wrapped = r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#;
+        assert_eq!(said(market, &i, wrapped), [Said::Shutdown]);
+        assert!(!matches!(said(market, &i, r#"{"e":"newThing","s":"BTCUSDT"}"#)[..], [Said::Event(_)]));
+    }
+}
+
+#[test]
+fn a_whole_book_of_coin_m_names_its_symbol_and_time() {
+    // The recorded one, shortened.
+    let text = r#"{"lastUpdateId":1007198635033,"E":1723161257835,"T":1723161257823,"symbol":"BTCUSD_PERP","pair":"BTCUSD",
+        "bids":[["61804.7","35"]],"asks":[["61804.8","7"]]}"#;
+    let i = btc(&COIN_M);
+    assert_eq!(said(&COIN_M, &i, text), [Said::RecordedBook(Some("BTCUSD_PERP".to_owned()))]);
+    let book = COIN_M.read_book(text, &i).unwrap();
+    assert_eq!((book.ts_venue_ns, book.bids[0].qty), (1_723_161_257_835_000_000, Lots::new(35)));
+    assert_eq!(said(&BINANCE, &btc(&BINANCE), r#"{"lastUpdateId":7,"bids":[],"asks":[]}"#), [Said::RecordedBook(None)]);
+}
+
+#[test]
 fn trades_told_singly_and_in_sums_count_once() {
     let i = btc(&BINANCE);
     let sum = r#"{"e":"aggTrade","E":2,"s":"BTCUSDT","a":7,"p":"1.00","q":"2","f":1,"l":2,"T":1,"m":false,"M":true}"#;
