@@ -10,6 +10,7 @@
 //! notices a loss the ids cannot show (a gap in a connection-wide sequence) says [`Event::BookGap`] for each book it may
 //! have hit.
 
+use crate::{binance, bybit, coinbase, kraken, okx};
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Event, Instrument, InstrumentId, Venue};
@@ -132,6 +133,8 @@ pub struct Connection {
     pub first: Vec<String>,
     /// Whose data it brings.
     pub instruments: Vec<InstrumentId>,
+    /// Whose books it brings: those are not to be believed when it is lost.
+    pub books: Vec<InstrumentId>,
 }
 
 /// A question over HTTP GET.
@@ -169,9 +172,20 @@ pub struct Budget {
     pub window: Duration,
 }
 
+static ADAPTERS: [&dyn Adapter; 8] = [
+    &binance::BINANCE,
+    &binance::USD_M,
+    &binance::COIN_M,
+    &kraken::Kraken,
+    &coinbase::Coinbase,
+    &bybit::SPOT,
+    &bybit::LINEAR,
+    &okx::Okx,
+];
+
 /// Every venue this program speaks to.
 pub fn adapters() -> &'static [&'static dyn Adapter] {
-    &[&crate::kraken::Kraken, &crate::coinbase::Coinbase, &crate::bybit::SPOT, &crate::bybit::LINEAR, &crate::okx::Okx]
+    &ADAPTERS
 }
 
 /// The adapter of `venue`.

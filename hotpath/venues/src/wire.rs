@@ -102,6 +102,19 @@ pub(crate) fn levels(raw: &[RawLevel<'_>], i: &Instrument, what: &'static str) -
     raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: public_qty(q, i, what)? })).collect()
 }
 
+/// One side of a whole book as asked for. Orders from before a change of the tick rest at prices that are none any more
+/// (Binance NKNUSDT, 2021-10-12: `0.25974` under a tick of 0.0001). No whole book would ever be readable with them, so they
+/// are left out here. A change at such a price stays an error: it may as well mean that our tick is out of date.
+pub(crate) fn whole_levels(
+    raw: &[RawLevel<'_>],
+    i: &Instrument,
+    what: &'static str,
+) -> Result<Vec<Level>, DecodeError> {
+    let on_tick = |[p, _]: &&RawLevel<'_>| !matches!(i.tick.count(p), Err(NumError::OffStep { .. }));
+    let kept: Vec<RawLevel<'_>> = raw.iter().filter(on_tick).copied().collect();
+    levels(&kept, i, what)
+}
+
 /// A price in text as whole ticks of `i`.
 pub(crate) fn price(text: &str, i: &Instrument, what: &'static str) -> Result<Ticks, DecodeError> {
     i.tick.count(text).map(Ticks::new).map_err(DecodeError::number(what, &i.symbol, "price"))

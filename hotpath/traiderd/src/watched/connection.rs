@@ -141,7 +141,7 @@ impl Reader {
             pinged: now,
             messages: Window::new(discipline.messages),
             unsaid: self.connection.first.iter().rev().cloned().collect(),
-            books: self.connection.instruments.iter().map(|id| (*id, watch())).collect(),
+            books: self.connection.books.iter().map(|id| (*id, watch())).collect(),
         })
     }
 
@@ -280,7 +280,7 @@ impl Reader {
 
     /// Tells the engine that the connection's books are not to be believed any more.
     fn lose(&mut self, reason: &str) -> Result<(), Gone> {
-        for instrument in self.connection.instruments.clone() {
+        for instrument in self.connection.books.clone() {
             self.tx.event(None, Event::BookGap { instrument, reason: note(reason) })?;
         }
         Ok(())

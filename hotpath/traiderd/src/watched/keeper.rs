@@ -53,7 +53,7 @@ pub struct Keeper {
 
 /// One connection as the keeper knows it.
 struct Kept {
-    instruments: Vec<InstrumentId>,
+    books: Vec<InstrumentId>,
     say: Sender<String>,
     stream: Arc<Stream>,
     /// When it was first seen away, and when it was stood in for last.
@@ -161,7 +161,7 @@ impl Keeper {
             let (say, to_say) = mpsc::channel();
             let stream = Arc::new(Stream::default());
             self.streams.add(adapter.venue().to_string(), name.clone(), Arc::clone(&stream), Arc::clone(clock));
-            let instruments = connection.instruments.clone();
+            let books = connection.books.clone();
             let reader = Reader {
                 adapter,
                 connection,
@@ -178,7 +178,7 @@ impl Keeper {
             if let Err(error) = std::thread::Builder::new().name(name.clone()).spawn(move || reader.run()) {
                 tracing::error!(name, %error, "could not start the thread");
             }
-            kept.push(Kept { instruments, say, stream, away: None, stood_in: None });
+            kept.push(Kept { books, say, stream, away: None, stood_in: None });
         }
         kept
     }
@@ -186,7 +186,7 @@ impl Keeper {
     /// Has a book sent or fetches it.
     fn renew(&mut self, id: InstrumentId, table: &SymbolTable, asker: &Asker, kept: &[Kept]) -> Result<(), Gone> {
         let Some(instrument) = table.by_id(id) else { return Ok(()) };
-        for connection in kept.iter().filter(|c| c.instruments.contains(&id)) {
+        for connection in kept.iter().filter(|c| c.books.contains(&id)) {
             count(&connection.stream.resyncs);
             for message in self.venue.adapter.renew(instrument) {
                 // A thread that is gone hears nothing, and nothing is lost by that.
@@ -225,7 +225,7 @@ impl Keeper {
             return Ok(());
         }
         connection.stood_in = Some(now);
-        for id in connection.instruments.clone() {
+        for id in connection.books.clone() {
             let Some(instrument) = table.by_id(id).filter(|i| i.book.feed == BookFeed::Pushed) else { continue };
             let Ok(mut book) = self.fetch(instrument, asker) else { continue };
             if !is_away() {

@@ -92,6 +92,7 @@ impl Adapter for Bybit {
                 url: format!("{}/v5/public/{}", endpoints.streams, self.category),
                 first: topics.chunks(TOPICS_MAX).map(|some| say("subscribe", some)).collect(),
                 instruments: some.iter().map(|i| i.id).collect(),
+                books: some.iter().map(|i| i.id).collect(),
             }
         };
         instruments.chunks(INSTRUMENTS_MAX).map(connection).collect()

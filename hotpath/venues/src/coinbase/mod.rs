@@ -71,8 +71,9 @@ fn connection(endpoints: &Endpoints, channels: &[&str], markets: &[(String, Vec<
     // One channel a message is all the venue takes; without heartbeats it closes connections that fall silent.
     let mut first: Vec<String> = channels.iter().map(|channel| say("subscribe", channel, &products)).collect();
     first.push(say("subscribe", "heartbeats", &products));
-    let instruments = markets.iter().flat_map(|(_, same)| same.iter().map(|i| i.id)).collect();
-    Connection { url: endpoints.streams.clone(), first, instruments }
+    let instruments: Vec<_> = markets.iter().flat_map(|(_, same)| same.iter().map(|i| i.id)).collect();
+    let books = if channels.contains(&"level2") { instruments.clone() } else { Vec::new() };
+    Connection { url: endpoints.streams.clone(), first, instruments, books }
 }
 
 impl Adapter for Coinbase {

@@ -69,6 +69,7 @@ impl Adapter for Kraken {
             url: format!("{}/v2", endpoints.streams),
             first: part.chunks(SYMBOLS_MAX).flat_map(subscriptions).chain([instrument_subscription()]).collect(),
             instruments: part.iter().map(|i| i.id).collect(),
+            books: part.iter().map(|i| i.id).collect(),
         };
         instruments.chunks(INSTRUMENTS_MAX).map(connection).collect()
     }

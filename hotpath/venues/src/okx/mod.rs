@@ -76,6 +76,7 @@ impl Adapter for Okx {
             url: format!("{}/ws/v5/{service}", endpoints.streams),
             first: vec![say("subscribe", part, channels)],
             instruments: part.iter().map(|i| i.id).collect(),
+            books: part.iter().filter(|_| channels.contains(&"books")).map(|i| i.id).collect(),
         };
         let both = |part| {
             [connection(part, "public", &["books", "trades", "bbo-tbt"]), connection(part, "business", &["candle1m"])]

@@ -120,7 +120,7 @@ impl Driver {
                     Some(i) => Event::BookSnapshot(decode::snapshot(text, i).map_err(bad)?),
                     None => continue,
                 },
-                Body::Reply(_) | Body::Shutdown | Body::Other => continue,
+                Body::Sum(_) | Body::Reply(_) | Body::Shutdown | Body::Other(_) => continue,
             };
             // A recorder's clock that steps back stands still here.
             let ts_ns = ts_ns.max(self.now_ns);

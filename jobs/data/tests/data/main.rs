@@ -4,6 +4,7 @@
 
 mod days;
 mod hours;
+mod inspect;
 mod logs;
 mod made;
 mod runs;

@@ -247,10 +247,11 @@ pub enum BacktestVerb {
 /// Recorded data.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
-    /// What is in a capture file: messages, times, gaps, clock offset
+    /// What is in recorded files: messages, books proven, gaps, clock offset
     Inspect {
-        /// The file
-        file: PathBuf,
+        /// The files (.gz, .jsonl.zst, .txt.zst); books go on from one to the next
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 
