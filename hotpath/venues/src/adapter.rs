@@ -10,8 +10,8 @@
 //! notices a loss the ids cannot show (a gap in a connection-wide sequence) says [`Event::BookGap`] for each book it may
 //! have hit.
 
-use crate::{binance, bybit, coinbase, kraken, okx};
 use crate::wire::{DecodeError, SymbolTable};
+use crate::{binance, bybit, coinbase, kraken, okx};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Event, Instrument, InstrumentId, Venue};
 use std::sync::Arc;

@@ -94,8 +94,10 @@ fn link_down() {
     check(buy(), |f| f.link_up = false, Some(Refusal::LinkDown));
     check(sell(), |f| f.link_up = false, Some(Refusal::LinkDown));
     let watched = Instrument { trade: false, ..btcusdt() };
-    let facts = Facts { instrument: &watched, ..facts(&watched) };
-    assert_eq!(review(buy(), &facts, &limits(), &mut Vec::new()), Err(Refusal::WatchOnly));
+    for request in [buy(), sell()] {
+        let verdict = review(request, &facts(&watched), &limits(), &mut Vec::new());
+        assert_eq!(verdict, Err(Refusal::WatchOnly));
+    }
     for less in [Allowed::PostOnly, Allowed::CancelOnly, Allowed::Nothing] {
         check(buy(), |f| f.allowed = less, Some(Refusal::VenueClosed));
         check(sell(), |f| f.allowed = less, Some(Refusal::VenueClosed));

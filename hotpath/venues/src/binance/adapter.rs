@@ -114,7 +114,11 @@ impl Adapter for Binance {
                 url: format!("{}{tier}/stream?streams={}", endpoints.streams, streams.join("/")),
                 first: Vec::new(),
                 instruments: some.iter().map(|i| i.id).collect(),
-                books: some.iter().filter(|_| kinds.iter().any(|kind| kind.starts_with("depth"))).map(|i| i.id).collect(),
+                books: some
+                    .iter()
+                    .filter(|_| kinds.iter().any(|kind| kind.starts_with("depth")))
+                    .map(|i| i.id)
+                    .collect(),
             }
         };
         let groups = instruments.chunks(INSTRUMENTS_MAX);

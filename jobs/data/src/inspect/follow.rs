@@ -119,7 +119,8 @@ impl<'a> Follower<'a> {
         match &entry.what {
             What::Header | What::Send => {}
             What::Http(url) => self.reply(url, entry, file),
-            What::Connect => {
+            // A recorder that missed something, or hung up, knows its books no better than one that connects anew.
+            What::Connect | What::Close | What::Lost(_) => {
                 self.feeds.retain(|(_, connection), _| *connection != entry.connection);
                 for id in self.carried.remove(&entry.connection).unwrap_or_default() {
                     self.tracks[usize::from(id.0)].reconnected(entry.ts_ns);

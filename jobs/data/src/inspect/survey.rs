@@ -47,7 +47,7 @@ impl Survey {
                     What::Http(url) => drop(replies.insert(url, entry.text)),
                     What::Connect => streams.entry((n, entry.connection)).or_default().connected(entry.text),
                     What::Receive => streams.entry((n, entry.connection)).or_default().frame(&entry.text),
-                    What::Header | What::Send => {}
+                    What::Header | What::Send | What::Close | What::Lost(_) => {}
                 }
             }
         }
