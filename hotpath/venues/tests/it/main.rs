@@ -5,4 +5,5 @@ mod kraken;
 mod kraken_naive;
 mod kraken_pitfalls;
 mod okx;
+mod okx_properties;
 mod replay;
