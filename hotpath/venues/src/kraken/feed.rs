@@ -224,16 +224,14 @@ impl KrakenFeed {
         *count
     }
 
-    /// A frame that cannot be read may have changed the books it names, or any when it names none.
+    /// A frame that cannot be read may have changed the books it names, or any when it names none; only those that came
+    /// on this connection.
     pub(super) fn doubt(&self, text: &str, out: &mut Vec<Said>) {
-        let all = self.table.instruments();
+        let is_here = |i: &&Instrument| self.counts.contains_key(&i.id);
         let is_named = |i: &&Instrument| text.contains(i.symbol.as_str()) || text.contains(&old_symbol(&i.symbol));
-        let mut named = all.iter().filter(is_named).peekable();
-        if named.peek().is_some() {
-            named.for_each(|i| out.push(gap(i)));
-        } else {
-            out.extend(all.iter().map(gap));
-        }
+        let all = self.table.instruments();
+        let any_named = all.iter().any(|i| is_named(&i));
+        out.extend(all.iter().filter(is_here).filter(|i| !any_named || is_named(i)).map(gap));
     }
 
     fn book(&mut self, kind: Option<&str>, data: &str, text: &str, out: &mut Vec<Said>) -> Result<(), DecodeError> {

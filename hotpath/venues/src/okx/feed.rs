@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const BOOK: &str = "OKX book";
+const UNREAD: &str = "a message could not be read";
 
 /// What has to be remembered of one connection.
 pub(super) struct OkxFeed {
@@ -169,20 +170,19 @@ impl OkxFeed {
         OkxFeed { table, chains: BTreeMap::new() }
     }
 
-    /// A frame that cannot be read may have changed the books it names, or any when it names none.
+    /// A frame that cannot be read may have changed the books it names, or any when it names none; only those that came
+    /// on this connection.
     fn doubt(&self, text: &str, out: &mut Vec<Said>) {
-        let all = self.table.instruments();
+        let is_here = |i: &&Instrument| self.chains.contains_key(&i.id);
         let is_named = |i: &&Instrument| text.contains(&format!("\"{}\"", i.symbol));
-        let mut named = all.iter().filter(is_named).peekable();
-        if named.peek().is_some() {
-            named.for_each(|i| out.push(gap(i, "a message could not be read")));
-        } else {
-            out.extend(all.iter().map(|i| gap(i, "a message could not be read")));
-        }
+        let all = self.table.instruments();
+        let any_named = all.iter().any(|i| is_named(&i));
+        let doubted = all.iter().filter(is_here).filter(|i| !any_named || is_named(i));
+        out.extend(doubted.map(|i| gap(i, UNREAD)));
     }
 
     fn books(&mut self, whole: bool, data: &str, i: &Instrument, out: &mut Vec<Said>) -> Result<(), DecodeError> {
-        let unread = |out: &mut Vec<Said>| out.push(gap(i, "a message could not be read"));
+        let unread = |out: &mut Vec<Said>| out.push(gap(i, UNREAD));
         for raw in parse::<Vec<RawBook<'_>>>(BOOK, data).inspect_err(|_| unread(out))? {
             let (ts_venue_ns, bids, asks) = contents(&raw, i).inspect_err(|_| unread(out))?;
             let chain = self.chains.entry(i.id).or_default();

@@ -256,8 +256,12 @@ fn a_change_that_cannot_be_read_costs_its_book_and_nothing_else() {
         assert!(!replay.book(0).is_live() && replay.book(1).is_live());
         assert_eq!(replay.asked, [InstrumentId(0)]);
     }
-    let (said, _) = replay().bad_frame("<html>520</html>");
-    assert_eq!(said.len(), 2, "any of the books may have been meant");
+    let mut replay = replay();
+    assert_eq!(replay.bad_frame("<html>520</html>").0, [], "no book came on this connection");
+    replay.frame(FRAMES[0]);
+    assert_eq!(replay.bad_frame("<html>520</html>").0.len(), 1);
+    replay.frame(&FRAMES[0].replace("BTC/USD", "DOGE/USD"));
+    assert_eq!(replay.bad_frame("<html>520</html>").0.len(), 2, "any of the books may have been meant");
 }
 
 #[test]

@@ -10,5 +10,6 @@ mod kraken;
 mod kraken_naive;
 mod kraken_pitfalls;
 mod okx;
+mod okx_properties;
 mod replay;
 mod samples;
