@@ -77,23 +77,30 @@ pub struct Item {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "all but one item of a source are the large variant")]
 pub enum ItemKind {
-    /// A stream message.
+    /// Something happens.
     Message(Message),
     /// The place where the recorder fetched its snapshot; the index of the symbol.
     Snapshot(usize),
 }
 
-/// A stream message, as text and as event.
+/// Something that happens on the market.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// What.
+    pub event: Event,
+    /// As it was recorded.
+    pub wire: Option<Wire>,
+}
+
+/// An event in words that are the same for every connection.
+#[derive(Clone, Debug)]
+pub struct Wire {
     /// `btcusdt@trade`.
     pub stream: Arc<str>,
-    /// The combined-stream envelope, as recorded or as a venue would write it.
+    /// The combined-stream envelope, as recorded or as the venue would write it.
     pub text: Utf8Bytes,
     /// Where in `text` the value of `data` stands.
     pub data: Range<usize>,
-    /// The same for the simulated venue.
-    pub event: Event,
 }
 
 /// An opened source: checked, nothing emitted yet.

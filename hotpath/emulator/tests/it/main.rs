@@ -6,3 +6,4 @@ mod market;
 mod orders;
 mod recorded;
 mod support;
+mod venues;
