@@ -342,3 +342,64 @@ fn every_venue_has_a_clock_of_its_own() {
         assert_eq!(seconds, of("venue_ns") / 1_000_000_000, "{dialect}");
     }
 }
+
+/// OKX's checksum of the best 25 levels, from what was written.
+pub fn okx_sum(book: &Book) -> i64 {
+    let (mut bids, mut asks) = (book.bids.values().rev(), book.asks.values());
+    let mut parts = Vec::new();
+    for _ in 0..25 {
+        for (_, written) in [bids.next(), asks.next()].into_iter().flatten() {
+            parts.push(written.replace(' ', ":"));
+        }
+    }
+    i64::from(crc32(&parts.join(":")).cast_signed())
+}
+
+#[test]
+fn okx_books_are_true_every_checksum_holds_and_the_ids_are_a_chain() {
+    let server = venue("okx", "BTC-USDT", 30, |_| {});
+    let mut client = server.connect("/ws/v5/public");
+    let arg = |channel: &str, name: &str| json!({"channel": channel, "instId": name});
+    client.send(&json!({"op": "subscribe", "args": [arg("books", "BTC-USDT"), arg("trades", "NO-PE")]}));
+    assert_eq!(client.value()["event"], "subscribe");
+    let mut book = Book::default();
+    let mut newest = -1;
+    let mut take = |message: &Value| {
+        let data = &message["data"][0];
+        assert_eq!(data["prevSeqId"], newest);
+        newest = data["seqId"].as_i64().unwrap();
+        book.pairs(&data["bids"], &data["asks"]);
+        assert_eq!(data["checksum"], okx_sum(&book));
+        assert!(!book.is_crossed());
+    };
+    let snapshot = client.value();
+    assert_eq!(snapshot["action"], "snapshot");
+    take(&snapshot);
+    assert_eq!(client.value()["code"], "60018");
+    server.post("/emulator/start");
+    let messages: Vec<Value> = client.rest().0.iter().map(|t| serde_json::from_str(t).unwrap()).collect();
+    let updates: Vec<&Value> = messages.iter().filter(|m| m["action"] == "update").collect();
+    assert!(updates.len() > 100);
+    updates.into_iter().for_each(take);
+    let (truth, id) = oracle(&server, "BTC-USDT");
+    assert_eq!((newest, book.best(400)), (i64::try_from(id).unwrap(), truth.best(400)));
+    let rest = server.json("/api/v5/market/books?instId=BTC-USDT&sz=400");
+    assert_eq!(rest["data"][0]["seqId"], id);
+    assert_eq!(server.json("/api/v5/public/instruments?instType=SPOT")["data"][0]["tickSz"], "0.1");
+}
+
+#[test]
+fn okx_bars_come_from_an_address_of_their_own() {
+    let server = venue("okx", "ETH-USDT", 90, |_| {});
+    let subscribe = json!({"op": "subscribe", "args": [{"channel": "candle1m", "instId": "ETH-USDT"}]});
+    let mut public = server.connect("/ws/v5/public");
+    public.send(&subscribe);
+    assert_eq!(public.value()["event"], "error");
+    let mut client = server.connect("/ws/v5/business");
+    client.send(&subscribe);
+    server.post("/emulator/start");
+    let texts = client.rest().0;
+    let last: Value = serde_json::from_str(texts.last().unwrap()).unwrap();
+    let rows = server.json("/api/v5/market/candles?instId=ETH-USDT&bar=1m");
+    assert_eq!(rows["data"][0], last["data"][0], "newest first");
+}
