@@ -24,10 +24,11 @@ const PORT_TAKEN: u8 = 5;
 #[derive(Debug, Parser)]
 #[command(name = "traider-emulator", version)]
 struct Args {
-    /// Which venue it is to be: binance, kraken, coinbase, bybit, bybit-linear
+    /// Which venue it is to be: binance, binance-usdm, kraken, coinbase, bybit, bybit-linear, okx
     #[arg(long, default_value = "binance")]
     dialect: String,
-    /// The market: synthetic:SEED or capture:FILE (gzipped `<ns> <message>` lines)
+    /// The market: synthetic:SEED, capture:FILE (gzipped `<ns> <message>` lines of Binance Spot), or recording:FILE
+    /// (.jsonl.zst or .gz of any venue, served as it is)
     #[arg(long)]
     source: SourceSpec,
     /// Market seconds per second: 1, any number, or max

@@ -56,12 +56,12 @@ impl World {
         let dialect = self.dialect;
         let mut market = std::mem::take(&mut self.market);
         let view = self.view(ts_ns);
-        let wire = match (&message.wire, crossed) {
-            (Some(recorded), None) => Some(recorded.clone()),
-            _ => dialect.wire(&view, &event),
+        let wires = match (&message.wire, crossed) {
+            (Some(recorded), None) => vec![recorded.clone()],
+            _ => dialect.wires(&view, &event),
         };
         let wrong_checksum = fault.is_some_and(|(_, kind)| kind == FaultKind::Checksum);
-        let news = News { ts_ns, symbol, event: &event, wire: wire.as_ref(), crossed, wrong_checksum };
+        let news = News { ts_ns, symbol, event: &event, wires: &wires, crossed, wrong_checksum };
         let said: Vec<(u64, Vec<Frame>)> = market
             .iter_mut()
             .map(|(id, client)| (*id, client.session.tell(&view, &news)))

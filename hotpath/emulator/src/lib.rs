@@ -1,10 +1,12 @@
-//! A venue on this machine: it speaks Binance Spot's REST, stream and WebSocket API dialect on one loopback port,
-//! over a recorded capture or a synthetic market, and fills orders with `sim`. Orders, fills and balances live as
-//! long as the process.
+//! A venue on this machine: it speaks the dialect of a real one on one loopback port, over a synthetic market, a
+//! recorded capture, or a recording served as it is. Binance Spot takes orders too, filled with `sim`; of the others
+//! there is the public side. Orders, fills and balances live as long as the process. What a real venue does on a bad
+//! day, a script of faults does here.
 //!
 //! Left out on purpose: signatures and clock checks (any key is good), rate-limit bans, stop orders, order lists.
 //!
-//! Start reading at [`serve`]; `emitter` decides when market messages go out, `wsapi` handles orders.
+//! Start reading at [`serve`]; `emitter` decides when market messages go out, `feed` sends them through the faults to
+//! everybody, `dialect` holds the venues.
 #![warn(missing_docs)]
 
 pub mod cli;
@@ -18,6 +20,7 @@ pub mod fault;
 mod feed;
 mod klines;
 mod line;
+mod replay;
 pub mod source;
 mod state;
 mod traffic;
@@ -45,6 +48,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What to serve and how.
@@ -145,19 +149,16 @@ pub struct Running {
     pub symbols: Vec<String>,
     /// Which venue it is.
     pub dialect: &'static str,
-    shared: Arc<Shared>,
-    server: JoinHandle<()>,
-    emitter: JoinHandle<()>,
-    pulse: JoinHandle<()>,
+    stop: Arc<watch::Sender<bool>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     /// Says goodbye to every client and stops; waits two seconds at most.
     pub async fn stop(self) {
-        self.shared.stop.send_replace(true);
-        self.pulse.abort();
+        self.stop.send_replace(true);
         // Every connection holds a receiver until its client has answered the close.
-        let all = async { tokio::join!(self.server, self.emitter, self.shared.stop.closed()) };
+        let all = async { tokio::join!(futures::future::join_all(self.tasks), self.stop.closed()) };
         if tokio::time::timeout(Duration::from_secs(2), all).await.is_err() {
             tracing::debug!("a client did not hang up in time");
         }
@@ -174,6 +175,13 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let bind = |source| ServeError::Bind { addr, source };
     let listener = TcpListener::bind(addr).await.map_err(bind)?;
     let addr = listener.local_addr().map_err(bind)?;
+    if let SourceSpec::Recording { path } = &config.source {
+        let stop = Arc::new(watch::Sender::new(false));
+        let recording = replay::Recording::read(path)?;
+        let router = replay::router(recording, config.speed, config.source.to_string(), stop.clone());
+        let tasks = vec![tokio::spawn(listen(listener, router, stop.subscribe()))];
+        return Ok(Running { addr, symbols: Vec::new(), dialect: dialect.name(), stop, tasks });
+    }
     let (opened, goodbye) = match &config.source {
         SourceSpec::Capture { path } => (capture::open(path)?, "end of capture"),
         SourceSpec::Synthetic { seed } => {
@@ -181,6 +189,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
             let opened = synthetic::open(dialect, *seed, &config.symbols, config.seconds, free_running)?;
             (opened, "end of synthetic market")
         }
+        SourceSpec::Recording { path } => return Err(SourceError::Empty { path: path.clone() }.into()),
     };
     check_symbols(&opened, &config.symbols)?;
     let venue = SimVenue::new(SimConfig {
@@ -197,10 +206,13 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     (world.started, world.require_key) = (!config.hold, config.require_key);
     world.clock_offset_ns = config.clock_offset_ms.saturating_mul(1_000_000);
     let shared = Arc::new(Shared::new(world, config.source.to_string()));
-    let emitter = tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye));
-    let pulse = tokio::spawn(pulse(shared.clone()));
-    let server = tokio::spawn(listen(listener, router(dialect, shared.clone()), shared.clone()));
-    Ok(Running { addr, symbols: names, dialect: dialect.name(), shared, server, emitter, pulse })
+    let router = router(dialect, shared.clone());
+    let tasks = vec![
+        tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye)),
+        tokio::spawn(pulse(shared.clone())),
+        tokio::spawn(listen(listener, router, shared.stop.subscribe())),
+    ];
+    Ok(Running { addr, symbols: names, dialect: dialect.name(), stop: shared.stop.clone(), tasks })
 }
 
 fn find_dialect(name: &str) -> Result<&'static dyn Dialect, ServeError> {
@@ -232,15 +244,16 @@ fn script(dialect: &dyn Dialect, config: &Config, symbols: &[String]) -> Result<
 /// Heartbeats, once a second.
 async fn pulse(shared: Arc<Shared>) {
     let mut every = tokio::time::interval(Duration::from_secs(1));
+    let mut stop = shared.stop.subscribe();
     loop {
-        every.tick().await;
-        shared.world().tick();
+        tokio::select! {
+            _ = every.tick() => shared.world().tick(),
+            _ = stop.changed() => return,
+        }
     }
 }
 
-async fn listen(listener: TcpListener, router: Router, shared: Arc<Shared>) {
-    let mut stop = shared.stop.subscribe();
-    drop(shared);
+async fn listen(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let stopped = async move {
         // An error means that the server is gone, which is a stop as well.
         drop(stop.wait_for(|stop| *stop).await);

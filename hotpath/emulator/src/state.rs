@@ -17,7 +17,7 @@ use axum::extract::ws::Utf8Bytes;
 use domain::{Event, InstrumentId};
 use sim::{SimOutput, SimVenue};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -114,7 +114,7 @@ pub struct Shared {
     /// Wakes the emitter: a client came, went, subscribed, answered; a snapshot was fetched.
     pub wake: Notify,
     /// True when the server is to stop.
-    pub stop: watch::Sender<bool>,
+    pub stop: Arc<watch::Sender<bool>>,
     /// For `status`.
     pub source: String,
 }
@@ -122,7 +122,7 @@ pub struct Shared {
 impl Shared {
     /// A server's state.
     pub fn new(world: World, source: String) -> Self {
-        Self { world: Mutex::new(world), wake: Notify::new(), stop: watch::Sender::new(false), source }
+        Self { world: Mutex::new(world), wake: Notify::new(), stop: Arc::new(watch::Sender::new(false)), source }
     }
     /// The state. A panic elsewhere does not take it down: every change is whole before the lock is let go.
     pub fn world(&self) -> MutexGuard<'_, World> {

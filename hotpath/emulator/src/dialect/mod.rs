@@ -11,6 +11,7 @@ pub mod coinbase;
 pub mod kraken;
 pub mod market;
 pub mod okx;
+pub mod usdm;
 mod window;
 mod words;
 
@@ -39,8 +40,10 @@ pub trait Dialect: Debug + Send + Sync {
     fn routes(&self) -> Router<Arc<Shared>>;
     /// What it allows its clients.
     fn limits(&self) -> Limits;
-    /// The text of an event that is the same for every connection; `None` where each session writes its own.
-    fn wire(&self, view: &View<'_>, event: &Event) -> Option<Wire>;
+    /// The texts of an event that are the same for every connection; none where each session writes its own.
+    fn wires(&self, _view: &View<'_>, _event: &Event) -> Vec<Wire> {
+        Vec::new()
+    }
     /// The id that a book of this symbol has now in the venue's own counting; where it has none, changes so far.
     fn book_id(&self, symbol: &Symbol) -> u64;
     /// True when the venue sends checksums of its books.
@@ -51,7 +54,7 @@ pub trait Dialect: Debug + Send + Sync {
 
 /// Every dialect.
 pub fn dialects() -> &'static [&'static dyn Dialect] {
-    &[&binance::Binance, &kraken::Kraken, &coinbase::Coinbase, &bybit::SPOT, &bybit::LINEAR, &okx::Okx]
+    &[&binance::Binance, &usdm::Usdm, &kraken::Kraken, &coinbase::Coinbase, &bybit::SPOT, &bybit::LINEAR, &okx::Okx]
 }
 
 /// The dialect of this name.
@@ -112,8 +115,8 @@ pub struct News<'a> {
     pub symbol: usize,
     /// What.
     pub event: &'a Event,
-    /// Its text, where that is the same for every connection.
-    pub wire: Option<&'a Wire>,
+    /// Its texts, where they are the same for every connection.
+    pub wires: &'a [Wire],
     /// A bid that is not there, above the best ask: to be written into this change of the book.
     pub crossed: Option<Level>,
     /// The checksum is to be wrong.

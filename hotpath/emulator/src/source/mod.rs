@@ -1,5 +1,6 @@
 //! Where the market comes from: a recorded capture or the synthetic market. Both give the same items in the order
-//! of their receive times; the emitter decides when each goes out.
+//! of their receive times; the emitter decides when each goes out. Recordings of other venues are no market: `replay`
+//! serves them as they are.
 
 pub mod capture;
 pub mod decode;
@@ -28,6 +29,11 @@ pub enum SourceSpec {
         /// The file.
         path: PathBuf,
     },
+    /// A recording or tape of any venue, served as it is.
+    Recording {
+        /// The file: `.jsonl.zst`, or `.gz` as a capture.
+        path: PathBuf,
+    },
 }
 
 impl FromStr for SourceSpec {
@@ -39,7 +45,8 @@ impl FromStr for SourceSpec {
                 .map(|seed| SourceSpec::Synthetic { seed })
                 .map_err(|_| format!("`{seed}` is not a seed; use a whole number, as in synthetic:7")),
             Some(("capture", path)) if !path.is_empty() => Ok(SourceSpec::Capture { path: path.into() }),
-            _ => Err(format!("`{text}` is not a source; use synthetic:SEED or capture:FILE")),
+            Some(("recording", path)) if !path.is_empty() => Ok(SourceSpec::Recording { path: path.into() }),
+            _ => Err(format!("`{text}` is not a source; use synthetic:SEED, capture:FILE or recording:FILE")),
         }
     }
 }
@@ -49,6 +56,7 @@ impl std::fmt::Display for SourceSpec {
         match self {
             SourceSpec::Synthetic { seed } => write!(f, "synthetic:{seed}"),
             SourceSpec::Capture { path } => write!(f, "capture:{}", path.display()),
+            SourceSpec::Recording { path } => write!(f, "recording:{}", path.display()),
         }
     }
 }

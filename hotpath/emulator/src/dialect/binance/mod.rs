@@ -63,15 +63,19 @@ impl Dialect for Binance {
             requests: Limit { most: 6000, seconds: 60 },
         }
     }
-    fn wire(&self, view: &View<'_>, event: &Event) -> Option<Wire> {
+    fn wires(&self, view: &View<'_>, event: &Event) -> Vec<Wire> {
         let id = match event {
             Event::BookDelta(d) => d.instrument,
             Event::Trade(t) => t.instrument,
             Event::Quote(q) => q.instrument,
-            _ => return None,
+            _ => return Vec::new(),
         };
-        let i = &view.symbols.get(usize::from(id.0))?.listed.instrument;
-        encode::wire(i, view.now_ns, view.shift_ns, event)
+        let Some(symbol) = view.symbols.get(usize::from(id.0)) else { return Vec::new() };
+        let mut wires = Vec::from_iter(encode::wire(&symbol.listed.instrument, view.now_ns, view.shift_ns, event));
+        if let Event::Trade(trade) = event {
+            wires.extend(encode::derived(view, symbol, trade));
+        }
+        wires
     }
     fn book_id(&self, symbol: &Symbol) -> u64 {
         symbol.truth.last_id

@@ -10,7 +10,6 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use domain::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -21,7 +20,8 @@ const STREAMS_MAX: usize = 1024;
 /// Query of `/stream`.
 #[derive(Debug, Deserialize)]
 pub struct Streams {
-    streams: Option<String>,
+    /// Separated by `/`.
+    pub streams: Option<String>,
 }
 
 /// `/stream?streams=a/b`.
@@ -31,8 +31,7 @@ pub async fn combined(
     Query(query): Query<Streams>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let streams = names(query.streams.as_deref().unwrap_or_default());
-    ws::open(upgrade, shared, peer, StreamSession { streams, combined: true })
+    ws::open(upgrade, shared, peer, StreamSession::new(query.streams.as_deref().unwrap_or_default(), true))
 }
 
 /// `/ws`.
@@ -41,7 +40,7 @@ pub async fn bare(
     ConnectInfo(peer): ConnectInfo<Peer>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    ws::open(upgrade, shared, peer, StreamSession { streams: BTreeSet::new(), combined: false })
+    ws::open(upgrade, shared, peer, StreamSession::new("", false))
 }
 
 /// `/ws/<stream>`.
@@ -51,7 +50,7 @@ pub async fn raw(
     Path(streams): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    ws::open(upgrade, shared, peer, StreamSession { streams: names(&streams), combined: false })
+    ws::open(upgrade, shared, peer, StreamSession::new(&streams, false))
 }
 
 fn names(path: &str) -> BTreeSet<String> {
@@ -67,12 +66,31 @@ pub struct StreamSession {
 }
 
 impl StreamSession {
-    fn text(&self, wire: &Wire, view: &View<'_>) -> Utf8Bytes {
+    /// A connection that begins with `streams`, separated by `/`.
+    pub fn new(streams: &str, combined: bool) -> StreamSession {
+        StreamSession { streams: names(streams), combined }
+    }
+    /// True when the client asked for this stream.
+    pub fn has(&self, stream: &str) -> bool {
+        self.streams.contains(stream)
+    }
+    /// The text of a message, as this connection gets it.
+    pub fn text(&self, wire: &Wire, view: &View<'_>) -> Utf8Bytes {
         match (self.combined, view.stamp_ns) {
             (true, Some(ts_ns)) => stamped(&wire.text, ts_ns),
             (true, None) => wire.text.clone(),
             (false, _) => Utf8Bytes::from(&wire.text.as_str()[wire.data.clone()]),
         }
+    }
+}
+
+/// What a stream is about.
+fn kind(stream: &str) -> Kind {
+    match stream.split_once('@').map_or("", |(_, channel)| channel) {
+        channel if channel.starts_with("depth") => Kind::Book,
+        "trade" | "aggTrade" => Kind::Trade,
+        channel if channel.starts_with("kline") => Kind::Bar,
+        _ => Kind::Quote,
     }
 }
 
@@ -92,13 +110,8 @@ impl Session for StreamSession {
     }
 
     fn tell(&mut self, view: &View<'_>, news: &News<'_>) -> Vec<Frame> {
-        let Some(wire) = news.wire.filter(|w| self.streams.contains(&*w.stream)) else { return Vec::new() };
-        let kind = match news.event {
-            Event::BookDelta(_) => Kind::Book,
-            Event::Trade(_) => Kind::Trade,
-            _ => Kind::Quote,
-        };
-        vec![Frame { kind, symbol: Some(news.symbol), text: self.text(wire, view) }]
+        let wanted = news.wires.iter().filter(|w| self.streams.contains(&*w.stream));
+        wanted.map(|w| Frame { kind: kind(&w.stream), symbol: Some(news.symbol), text: self.text(w, view) }).collect()
     }
 
     fn listens(&self) -> bool {

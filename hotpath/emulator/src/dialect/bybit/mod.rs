@@ -9,7 +9,6 @@ use super::words::{ms, pairs, rules};
 use super::{Dialect, Frame, Kind, News, Offer, Session, View};
 use crate::klines::MINUTE_MS;
 use crate::line::Peer;
-use crate::source::Wire;
 use crate::state::{Shared, Symbol};
 use crate::traffic::{Limit, Limits};
 use crate::ws;
@@ -77,6 +76,8 @@ const INTERVALS: [(&str, u64); 11] = [
 ];
 /// Most topics of one subscription on spot.
 const ARGS_SPOT: usize = 10;
+/// Every so many trades, one closes somebody's position by force.
+const LIQUIDATION_EVERY: u64 = 40;
 /// Length of all topics of one connection.
 const ARGS_CHARS: usize = 21_000;
 
@@ -107,9 +108,6 @@ impl Dialect for Bybit {
             messages: Limit { most: 100, seconds: 1 },
             requests: Limit { most: 600, seconds: 5 },
         }
-    }
-    fn wire(&self, _view: &View<'_>, _event: &Event) -> Option<Wire> {
-        None
     }
     fn book_id(&self, symbol: &Symbol) -> u64 {
         update_id(symbol.truth.changes)
@@ -233,6 +231,9 @@ impl Session for BybitSession {
                 if self.topics.contains(&(at, Topic::Trade)) {
                     frames.push(trade(view, at, t));
                 }
+                if self.topics.contains(&(at, Topic::Liquidation)) && t.trade_id.is_multiple_of(LIQUIDATION_EVERY) {
+                    frames.push(liquidation(view, at, t));
+                }
                 frames.extend(self.bars(view, at, news.ts_ns));
                 frames
             }
@@ -315,6 +316,20 @@ fn trade(view: &View<'_>, at: usize, t: &Trade) -> Frame {
     let topic = format!("publicTrade.{}", i.symbol);
     let text = json!({"topic": topic, "type": "snapshot", "ts": ms(view.now_ns), "data": [row]});
     view.frame(Kind::Trade, at, text.to_string())
+}
+
+/// `Buy` = a long was closed, which is when the taker sells.
+fn liquidation(view: &View<'_>, at: usize, t: &Trade) -> Frame {
+    let i = rules(&view.symbols[at]);
+    let side = match t.aggressor {
+        Side::Buy => "Sell",
+        Side::Sell => "Buy",
+    };
+    let (qty, price) = (i.qty(t.qty).to_string(), i.price(t.price).to_string());
+    let row = json!({"T": ms(view.venue_ns(t.ts_venue_ns)), "s": i.symbol, "S": side, "v": qty, "p": price});
+    let topic = format!("allLiquidation.{}", i.symbol);
+    let text = json!({"topic": topic, "type": "snapshot", "ts": ms(view.now_ns), "data": [row]});
+    view.frame(Kind::Other, at, text.to_string())
 }
 
 impl BybitSession {

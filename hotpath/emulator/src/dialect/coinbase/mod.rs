@@ -7,7 +7,6 @@ use super::words::{plain, rfc3339, rules};
 use super::{Dialect, Frame, Kind, News, Offer, Session, View};
 use crate::klines::MINUTE_MS;
 use crate::line::Peer;
-use crate::source::Wire;
 use crate::state::{Shared, Symbol};
 use crate::traffic::{Limit, Limits};
 use crate::ws;
@@ -82,9 +81,6 @@ impl Dialect for Coinbase {
             messages: Limit { most: 8, seconds: 1 },
             requests: Limit { most: 10, seconds: 1 },
         }
-    }
-    fn wire(&self, _view: &View<'_>, _event: &Event) -> Option<Wire> {
-        None
     }
     fn book_id(&self, symbol: &Symbol) -> u64 {
         symbol.truth.changes

@@ -8,7 +8,6 @@ use super::words::{full, rfc3339, rules};
 use super::{Dialect, Frame, Kind, News, Offer, Session, View};
 use crate::klines::MINUTE_MS;
 use crate::line::Peer;
-use crate::source::Wire;
 use crate::state::{Shared, Symbol};
 use crate::traffic::{Limit, Limits};
 use crate::truth::Truth;
@@ -87,9 +86,6 @@ impl Dialect for Kraken {
             messages: Limit { most: 20, seconds: 1 },
             requests: Limit { most: 15, seconds: 15 },
         }
-    }
-    fn wire(&self, _view: &View<'_>, _event: &Event) -> Option<Wire> {
-        None
     }
     fn book_id(&self, symbol: &Symbol) -> u64 {
         symbol.truth.changes

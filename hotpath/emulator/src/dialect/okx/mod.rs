@@ -7,7 +7,6 @@ use super::words::{ms, plain, rules};
 use super::{Dialect, Frame, Kind, News, Offer, Session, View};
 use crate::klines::MINUTE_MS;
 use crate::line::Peer;
-use crate::source::Wire;
 use crate::state::{Shared, Symbol};
 use crate::traffic::{Limit, Limits};
 use crate::truth::Truth;
@@ -68,9 +67,6 @@ impl Dialect for Okx {
             messages: Limit { most: 480, seconds: 3600 },
             requests: Limit { most: 20, seconds: 2 },
         }
-    }
-    fn wire(&self, _view: &View<'_>, _event: &Event) -> Option<Wire> {
-        None
     }
     fn book_id(&self, symbol: &Symbol) -> u64 {
         symbol.truth.last_id
