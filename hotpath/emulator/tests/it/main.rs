@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod cli;
+mod faults;
 mod market;
 mod orders;
 mod recorded;
 mod support;
+mod venues;

@@ -38,9 +38,13 @@ impl Server {
         self.running.as_ref().unwrap().addr.port()
     }
 
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub fn reply(&self, path: &str) -> ureq::http::Response<ureq::Body> {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut reply = agent.get(format!("http://{}{path}", self.addr)).call().unwrap();
+        agent.get(format!("http://{}{path}", self.addr)).call().unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut reply = self.reply(path);
         (reply.status().as_u16(), reply.body_mut().read_to_string().unwrap())
     }
 

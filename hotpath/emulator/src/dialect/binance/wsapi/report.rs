@@ -1,7 +1,7 @@
 //! Orders in Binance's words: order objects in replies, `executionReport` and `outboundAccountPosition` events.
 
+use crate::dialect::binance::text::fixed;
 use crate::state::World;
-use crate::text::fixed;
 use domain::order::{ExecEvent, Fill, TimeInForce};
 use domain::{Decimal, Instrument, Side};
 use serde_json::{Value, json};

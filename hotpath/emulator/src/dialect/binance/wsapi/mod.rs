@@ -8,9 +8,9 @@ pub mod orders;
 pub mod report;
 
 use crate::connection::{self, Incoming};
-use crate::rest::{self, Params};
+use crate::dialect::binance::rest::{self, Params};
+use crate::dialect::binance::text::{ApiError, used_limits};
 use crate::state::{ApiClient, Out, Shared, World};
-use crate::text::{ApiError, used_limits};
 use axum::extract::State;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -39,7 +39,7 @@ async fn serve(socket: WebSocket, shared: Arc<Shared>) {
         client
     };
     let state = shared.clone();
-    connection::run(socket, rx, shared.clone(), move |incoming| {
+    connection::run(socket, rx, shared.clone(), Arc::default(), move |incoming| {
         if let Incoming::Text(text) = incoming {
             handle(&mut state.world(), client, text);
             // A depth request may be what the market waits for.
@@ -191,7 +191,7 @@ fn account(world: &mut World, params: &Params) -> Value {
     };
     let balances: Vec<Value> = rest::balances(world).into_iter().filter(|b| !omit_zero || !zero(b)).collect();
     let (maker, taker) = (world.venue.fees().maker_bps, world.venue.fees().taker_bps);
-    let rate = |bps: u32| crate::text::fixed(domain::Decimal::new(i128::from(bps), 4));
+    let rate = |bps: u32| crate::dialect::binance::text::fixed(domain::Decimal::new(i128::from(bps), 4));
     json!({
         "makerCommission": maker,
         "takerCommission": taker,

@@ -1,9 +1,9 @@
 //! The order methods of the WebSocket API.
 
 use super::{News, report};
-use crate::rest::{self, Params, number, required};
+use crate::dialect::binance::rest::{self, Params, number, required};
+use crate::dialect::binance::text::ApiError;
 use crate::state::World;
-use crate::text::ApiError;
 use domain::order::TimeInForce;
 use domain::{ClientOrderId, Decimal, Increment, InstrumentId, Lots, Side, Ticks, num::NumError};
 use serde_json::{Value, json};

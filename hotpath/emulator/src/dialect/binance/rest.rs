@@ -1,9 +1,9 @@
-//! The REST side: `/api/v3/{ping,time,exchangeInfo,depth,klines}` as Binance serves them, and our own
-//! `/emulator/{status,start}`. The WebSocket API answers with the same functions.
+//! The REST side: `/api/v3/{ping,time,exchangeInfo,depth,klines}`. The WebSocket API answers with the same functions.
 
-use crate::klines::{Wanted, interval_ms};
+use super::candles::{self as rows, interval_ms};
+use super::text::{ApiError, fixed, limits};
+use crate::klines::Wanted;
 use crate::state::{Shared, Symbol, World};
-use crate::text::{ApiError, fixed, limits};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use sim::rules;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 const NS_PER_MS: u64 = 1_000_000;
 const DEPTH_MAX: usize = 5000;
@@ -45,7 +46,7 @@ pub async fn ping(State(shared): State<Arc<Shared>>) -> Response {
 
 /// `GET /api/v3/time`: market time.
 pub async fn time(State(shared): State<Arc<Shared>>) -> Response {
-    answer(&shared, 1, |world| Ok(json!({"serverTime": world.now_ns() / NS_PER_MS}).to_string()))
+    answer(&shared, 1, |world| Ok(json!({"serverTime": world.venue_ns() / NS_PER_MS}).to_string()))
 }
 
 /// `GET /api/v3/exchangeInfo`.
@@ -55,7 +56,9 @@ pub async fn exchange_info(State(shared): State<Arc<Shared>>, Query(params): Que
 
 /// `GET /api/v3/depth`.
 pub async fn depth(State(shared): State<Arc<Shared>>, Query(params): Query<Params>) -> Response {
-    let reply = answer(&shared, 5, |world| book(world, &params));
+    let (stale, late) = spoiled(&mut shared.world(), &params);
+    tokio::time::sleep(late).await;
+    let reply = answer(&shared, 5, |world| if stale { first_book(world, &params) } else { book(world, &params) });
     shared.wake.notify_one();
     reply
 }
@@ -63,43 +66,6 @@ pub async fn depth(State(shared): State<Arc<Shared>>, Query(params): Query<Param
 /// `GET /api/v3/klines`.
 pub async fn klines(State(shared): State<Arc<Shared>>, Query(params): Query<Params>) -> Response {
     answer(&shared, 2, |world| candles(world, &params).map(|v| v.to_string()))
-}
-
-/// Any other path.
-pub async fn unknown() -> Response {
-    (StatusCode::NOT_FOUND, "the emulator does not serve this path\n").into_response()
-}
-
-/// `GET /emulator/status`.
-pub async fn status(State(shared): State<Arc<Shared>>) -> Response {
-    let source = shared.source.clone();
-    answer(&shared, 0, |world| {
-        let clients = world.market.len() + world.api.len();
-        let balances = balances(world);
-        let status = json!({
-            "source": source,
-            "speed": world.clock.speed().to_string(),
-            "virtual_ns": world.now_ns(),
-            "frames": world.frames,
-            "finished": world.finished,
-            "started": world.started,
-            "clients": clients,
-            "market_clients": world.market.len(),
-            "symbols": world.symbols.iter().map(|s| s.listed.instrument.symbol.as_str()).collect::<Vec<_>>(),
-            "orders": world.venue.orders().count(),
-            "open_orders": world.venue.open_orders().count(),
-            "trades": world.venue.fills_since(0).count(),
-            "account": {"balances": balances},
-        });
-        Ok(status.to_string())
-    })
-}
-
-/// `POST /emulator/start`: lets a held source start.
-pub async fn start(State(shared): State<Arc<Shared>>) -> Response {
-    shared.world().started = true;
-    shared.wake.notify_one();
-    status(State(shared)).await
 }
 
 /// Balances as Binance lists them.
@@ -197,6 +163,24 @@ fn symbol_info(symbol: &Symbol) -> Value {
     })
 }
 
+/// What a fault does to the book: whether it is the one of the start, and how late it comes.
+fn spoiled(world: &mut World, params: &Params) -> (bool, Duration) {
+    match symbol(world, params).map(|s| s.listed.instrument.id) {
+        Ok(id) => world.spoil_book(usize::from(id.0)),
+        Err(_) => (false, Duration::ZERO),
+    }
+}
+
+/// The book as it was at the start.
+fn first_book(world: &World, params: &Params) -> Reply {
+    let Symbol { listed, start, .. } = symbol(world, params)?;
+    let rows = |side| -> Vec<[String; 2]> {
+        let i = &listed.instrument;
+        start.side(side, DEPTH_MAX).iter().map(|l| [fixed(i.price(l.price)), fixed(i.qty(l.qty))]).collect()
+    };
+    Ok(json!({"lastUpdateId": start.last_id, "bids": rows(Side::Buy), "asks": rows(Side::Sell)}).to_string())
+}
+
 /// `depth`: up to the place of the recorded snapshot the recorded one, then the book as it stands.
 ///
 /// # Errors
@@ -244,7 +228,7 @@ pub fn candles(world: &mut World, params: &Params) -> Result<Value, ApiError> {
         end_ms: number(params, "endTime")?,
         limit: usize::try_from(limit).unwrap_or(1000),
     };
-    Ok(Value::Array(symbol.klines.rows(&symbol.listed.instrument, &wanted)))
+    Ok(Value::Array(rows::rows(&symbol.klines, &symbol.listed.instrument, &wanted)))
 }
 
 /// Parameters out of a JSON object: texts, numbers and flags as text, lists as JSON.
