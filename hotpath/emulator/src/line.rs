@@ -20,6 +20,8 @@ pub struct Hand {
     mute: AtomicBool,
     deaf: AtomicBool,
     reset: AtomicBool,
+    /// The reset has been done.
+    gone: AtomicBool,
     reader: Mutex<Option<Waker>>,
 }
 
@@ -36,6 +38,9 @@ impl Hand {
     /// Leaves what the client sends unread, or reads it again.
     pub fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::Relaxed);
+        self.wake_reader();
+    }
+    fn wake_reader(&self) {
         if let Some(waker) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
             waker.wake();
         }
@@ -109,6 +114,8 @@ impl Line {
         if self.hand.reset.load(Ordering::Relaxed) {
             // Without lingering, closing sends RST and not FIN.
             self.tcp.set_zero_linger()?;
+            self.hand.gone.store(true, Ordering::Relaxed);
+            self.hand.wake_reader();
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Poll::Ready(Ok(()))
@@ -117,8 +124,11 @@ impl Line {
 
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        *self.hand.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        if self.hand.gone.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         if self.hand.deaf.load(Ordering::Relaxed) {
-            *self.hand.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Pin::new(&mut self.tcp).poll_read(cx, buf)

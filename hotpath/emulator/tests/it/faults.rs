@@ -1,7 +1,7 @@
 //! What goes wrong on command: each kind of fault does what it says, and is counted.
 
+use crate::book::{Book, bybit_apply, kraken_levels, kraken_sum, oracle, raw, venue};
 use crate::support::*;
-use crate::venues::{Book, bybit_apply, kraken_levels, kraken_sum, oracle, raw, venue};
 use emulator::Config;
 use serde_json::{Value, json};
 use std::io::{Read, Write};

@@ -125,6 +125,17 @@ impl Client {
         }
     }
 
+    /// The next text or close; `None` when the connection broke.
+    pub fn try_next(&mut self) -> Option<In> {
+        loop {
+            match self.0.read().ok()? {
+                Message::Text(text) => return Some(In::Text(text.to_string())),
+                Message::Close(frame) => return frame.map(|f| In::Close(f.code.into(), f.reason.to_string())),
+                _ => {}
+            }
+        }
+    }
+
     pub fn text(&mut self) -> String {
         match self.next() {
             In::Text(text) => text,

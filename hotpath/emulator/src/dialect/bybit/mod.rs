@@ -2,10 +2,11 @@
 //! stream and whenever the venue likes; the linear ticker as deltas of what changed.
 
 mod rest;
+mod text;
 
 use super::market::LINEAR as LINEAR_CONTRACT;
 use super::window::Window;
-use super::words::{ms, pairs, rules};
+use super::words::{ms, rules};
 use super::{Dialect, Frame, Kind, News, Offer, Session, View};
 use crate::klines::MINUTE_MS;
 use crate::line::Peer;
@@ -18,13 +19,14 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use axum::routing::get;
-use domain::event::{Level, Quote, Trade};
+use domain::event::Quote;
 use domain::instrument::Contract;
-use domain::{Event, Instrument, InstrumentId, Side};
+use domain::{Event, Instrument, InstrumentId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use text::{book, liquidation, trade};
 
 /// One category of the venue.
 #[derive(Debug)]
@@ -278,58 +280,6 @@ fn topic(view: &View<'_>, arg: &str, spot: bool) -> Option<(usize, Topic)> {
         _ => return None,
     };
     Some((at, topic))
-}
-
-fn book(
-    view: &View<'_>,
-    at: usize,
-    depth: usize,
-    kind: Kind,
-    word: &str,
-    (bids, asks): &(Vec<Level>, Vec<Level>),
-    changes: u64,
-) -> Frame {
-    let i = rules(&view.symbols[at]);
-    let (now, cts) = (ms(view.now_ns), ms(view.venue_ns(view.symbols[at].truth.ts_ns)));
-    let (bids, asks, u) = (pairs(i, bids), pairs(i, asks), update_id(changes));
-    let seq = view.symbols[at].truth.last_id;
-    let data = format!(r#"{{"s":"{}","b":{bids},"a":{asks},"u":{u},"seq":{seq}}}"#, i.symbol);
-    let topic = format!("orderbook.{depth}.{}", i.symbol);
-    let text = format!(r#"{{"topic":"{topic}","type":"{word}","ts":{now},"data":{data},"cts":{cts}}}"#);
-    view.frame(kind, at, text)
-}
-
-/// The venue's trade ids are no numbers.
-fn trade_id(id: u64) -> String {
-    format!("{:08x}-0000-5000-8000-{:012x}", id >> 32, id & 0xffff_ffff)
-}
-
-fn trade(view: &View<'_>, at: usize, t: &Trade) -> Frame {
-    let i = rules(&view.symbols[at]);
-    let side = match t.aggressor {
-        Side::Buy => "Buy",
-        Side::Sell => "Sell",
-    };
-    let row = json!({"T": ms(view.venue_ns(t.ts_venue_ns)), "s": i.symbol, "S": side, "v": i.qty(t.qty).to_string(),
-        "p": i.price(t.price).to_string(), "L": "PlusTick", "i": trade_id(t.trade_id), "BT": false, "RPI": false,
-        "seq": t.trade_id});
-    let topic = format!("publicTrade.{}", i.symbol);
-    let text = json!({"topic": topic, "type": "snapshot", "ts": ms(view.now_ns), "data": [row]});
-    view.frame(Kind::Trade, at, text.to_string())
-}
-
-/// `Buy` = a long was closed, which is when the taker sells.
-fn liquidation(view: &View<'_>, at: usize, t: &Trade) -> Frame {
-    let i = rules(&view.symbols[at]);
-    let side = match t.aggressor {
-        Side::Buy => "Sell",
-        Side::Sell => "Buy",
-    };
-    let (qty, price) = (i.qty(t.qty).to_string(), i.price(t.price).to_string());
-    let row = json!({"T": ms(view.venue_ns(t.ts_venue_ns)), "s": i.symbol, "S": side, "v": qty, "p": price});
-    let topic = format!("allLiquidation.{}", i.symbol);
-    let text = json!({"topic": topic, "type": "snapshot", "ts": ms(view.now_ns), "data": [row]});
-    view.frame(Kind::Other, at, text.to_string())
 }
 
 impl BybitSession {
