@@ -21,8 +21,9 @@ use crate::telemetry::Telemetry;
 use crate::watch::Watch;
 use crate::watched::Assigned;
 use crate::watched::keeper::Keeper;
-use domain::InstrumentId;
+use crate::watched::stream::{Stream, VenueClock};
 use domain::event::Session;
+use domain::{InstrumentId, Venue};
 use rtrb::Consumer;
 use settings::{Home, Mode, RunManifest};
 use std::collections::BTreeMap;
@@ -111,11 +112,13 @@ impl Parts {
         let (operator_tx, operator) = mpsc::sync_channel(OPERATOR_QUEUE);
         let (narrator, narrate) = Narrator::new();
 
-        let market = market(options, &endpoints, &common, market_tx);
+        let venue_clock = Arc::new(VenueClock::default());
+        let market = market(options, &endpoints, &common, &venue_clock, market_tx);
         let (telemetry, stop) = (Arc::clone(&common.telemetry), Arc::clone(&common.stop));
         let link = OrderLink::new(&gateway, endpoints.ws_api, orders_tx, telemetry, stop);
         let (table, stop) = (Arc::clone(&common.table), Arc::clone(&common.stop));
-        let fetcher = Snapshots { rest, table, wanted, tx: snapshots_tx, stop };
+        let venue_clock = (options.clock == ClockKind::Wall).then_some(venue_clock);
+        let fetcher = Snapshots { rest, table, wanted, tx: snapshots_tx, venue_clock, stop };
         let control = Arc::new(common.control(started, &manifest.run_id, options.mode, operator_tx));
         let socket = ControlSocket::open(&options.home.daemon_socket())?;
 
@@ -187,13 +190,18 @@ fn guarded<T>(gateway: &Gateway, run: impl FnOnce() -> Result<T, DaemonError>) -
     ended
 }
 
-fn market(options: &Options, endpoints: &Endpoints, common: &Common, tx: Tx) -> Market {
+fn market(options: &Options, endpoints: &Endpoints, common: &Common, clock: &Arc<VenueClock>, tx: Tx) -> Market {
+    let stream = Arc::new(Stream::default());
+    let venue = Venue::BINANCE.to_string();
+    common.telemetry.streams.add(venue.clone(), format!("{venue}.1"), Arc::clone(&stream), Arc::clone(clock));
     let symbols: Vec<&str> = options.symbols.iter().map(String::as_str).collect();
     Market {
         url: endpoints.market(&symbols),
         table: Arc::clone(&common.table),
         tx,
         telemetry: Arc::clone(&common.telemetry),
+        stream,
+        venue_clock: Arc::clone(clock),
         stop: Arc::clone(&common.stop),
         ends: matches!(options.mode, Mode::Capture | Mode::Demo),
     }

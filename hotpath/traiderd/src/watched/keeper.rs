@@ -24,8 +24,6 @@ use venues::wire::SymbolTable;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two questions for the venue's time.
 const TIME_EVERY: Duration = Duration::from_secs(10);
-/// A venue states its time in milliseconds.
-const TIME_UNIT_NS: u64 = 1_000_000;
 /// A stream that is away for so long is stood in for, and so often.
 const STAND_IN: Duration = Duration::from_secs(1);
 /// Items of one connection's ring.
@@ -246,7 +244,7 @@ impl Keeper {
         let told = asker.ask(&adapter.time_request(), Priority::Ask).map_err(|e| e.to_string());
         let recv_ns = stamp_ns();
         match told.and_then(|answer| adapter.read_time(&answer).map_err(|e| e.to_string())) {
-            Ok(venue_ns) => clock.answer(sent_ns, recv_ns, venue_ns, TIME_UNIT_NS),
+            Ok(venue_ns) => clock.answer(sent_ns, recv_ns, venue_ns),
             Err(error) => tracing::debug!(venue = %adapter.venue(), error, "no time"),
         }
     }

@@ -25,8 +25,11 @@ impl VenueClock {
         estimator.message(venue_ns, recv_ns);
         estimator.latency_ns(venue_ns, recv_ns)
     }
-    /// See [`OffsetEstimator::answer`].
-    pub fn answer(&self, sent_ns: u64, recv_ns: u64, venue_ns: u64, unit_ns: u64) {
+    /// See [`OffsetEstimator::answer`]. The unit is what the number itself looks like: whole seconds, or milliseconds. Taking
+    /// too large a one now and then only widens the error.
+    pub fn answer(&self, sent_ns: u64, recv_ns: u64, venue_ns: u64) {
+        let units = [1_000_000_000, 1_000_000, 1_000];
+        let unit_ns = units.into_iter().find(|unit| venue_ns.is_multiple_of(*unit)).unwrap_or(1);
         self.held().answer(sent_ns, recv_ns, venue_ns, unit_ns);
     }
     /// The estimate, and how often one of the clocks stepped.
