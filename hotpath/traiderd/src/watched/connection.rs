@@ -8,7 +8,7 @@ use crate::inbox::{Body, Gone, Item, Tx};
 use crate::telemetry::{count, get};
 use domain::event::note;
 use domain::{Event, InstrumentId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -62,7 +62,7 @@ struct Session {
     pinged: Instant,
     messages: Window,
     /// What waits for leave to be said.
-    unsaid: Vec<String>,
+    unsaid: VecDeque<String>,
     books: BTreeMap<InstrumentId, Watch>,
 }
 
@@ -140,7 +140,7 @@ impl Reader {
             heard: now,
             pinged: now,
             messages: Window::new(discipline.messages),
-            unsaid: self.connection.first.iter().rev().cloned().collect(),
+            unsaid: self.connection.first.iter().cloned().collect(),
             books: self.connection.books.iter().map(|id| (*id, watch())).collect(),
         })
     }
@@ -186,21 +186,21 @@ impl Reader {
         if discipline.lifetime.is_some_and(|most| session.opened.elapsed() > most - most / 50) {
             return Some("it is about to reach the venue's longest time".to_owned());
         }
-        session.unsaid.splice(0..0, self.say.try_iter());
+        session.unsaid.extend(self.say.try_iter());
         if let Some((every, ping)) = &discipline.ping
             && session.pinged.elapsed() >= *every
         {
             session.pinged = Instant::now();
-            session.unsaid.insert(0, ping.clone());
+            session.unsaid.push_back(ping.clone());
         }
-        while let Some(text) = session.unsaid.last() {
+        while let Some(text) = session.unsaid.front() {
             if session.messages.take(stamp_ns(), 1, discipline.messages.most) != Leave::Granted {
                 break;
             }
             if let Err(error) = session.socket.send(text.clone()) {
                 return Some(error.to_string());
             }
-            session.unsaid.pop();
+            session.unsaid.pop_front();
         }
         None
     }

@@ -24,6 +24,8 @@ use venues::wire::SymbolTable;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two questions for the venue's time.
 const TIME_EVERY: Duration = Duration::from_secs(10);
+/// Time to the next question when there was no answer.
+const TIME_AGAIN: Duration = Duration::from_secs(2);
 /// A stream that is away for so long is stood in for, and so often.
 const STAND_IN: Duration = Duration::from_secs(1);
 /// Items of one connection's ring.
@@ -84,16 +86,16 @@ impl Keeper {
         }
         let table = Arc::new(SymbolTable::new(rules));
         let mut kept = self.connect(&table, clock);
-        let mut asked: Option<Instant> = None;
+        let mut time_due: Option<Instant> = None;
         while !self.stop.load(Ordering::Relaxed) {
             match self.wanted.recv_timeout(Duration::from_millis(100)) {
                 Ok(id) => self.renew(id, &table, asker, &kept)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if asked.is_none_or(|at| at.elapsed() >= TIME_EVERY) {
-                asked = Some(Instant::now());
-                self.ask_time(asker, clock);
+            if time_due.is_none_or(|at| Instant::now() >= at) {
+                let wait = if self.ask_time(asker, clock) { TIME_EVERY } else { TIME_AGAIN };
+                time_due = Some(Instant::now() + wait);
             }
             for connection in &mut kept {
                 self.stand_in(connection, &table, asker)?;
@@ -237,15 +239,22 @@ impl Keeper {
         Ok(())
     }
 
-    fn ask_time(&self, asker: &Asker, clock: &VenueClock) {
+    /// True when the venue told its time.
+    fn ask_time(&self, asker: &Asker, clock: &VenueClock) -> bool {
         let adapter = self.venue.adapter;
         // Both ends by the clock that message times are compared with.
         let sent_ns = stamp_ns();
         let told = asker.ask(&adapter.time_request(), Priority::Ask).map_err(|e| e.to_string());
         let recv_ns = stamp_ns();
         match told.and_then(|answer| adapter.read_time(&answer).map_err(|e| e.to_string())) {
-            Ok(venue_ns) => clock.answer(sent_ns, recv_ns, venue_ns),
-            Err(error) => tracing::debug!(venue = %adapter.venue(), error, "no time"),
+            Ok(venue_ns) => {
+                clock.answer(sent_ns, recv_ns, venue_ns);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(venue = %adapter.venue(), error, "no time");
+                false
+            }
         }
     }
 }

@@ -126,3 +126,54 @@ fn five_venues_with_clocks_of_their_own_are_watched_beside_the_traded_one() {
     assert_eq!(hex(replayed.engine.effects_hash()), manifest.effects_hash);
     venues.into_iter().chain([traded]).for_each(Venue::stop);
 }
+
+/// A drawn script of faults at every watched venue at once, as many as a few seconds hold; `TRAIDER_SOAK` draws more scripts.
+#[test]
+fn whatever_goes_wrong_at_watched_venues_their_books_are_true_in_the_end() {
+    let scripts = if std::env::var_os("TRAIDER_SOAK").is_some() { 20 } else { 1 };
+    for seed in 1..=scripts {
+        let traded = Venue::start(SourceSpec::Synthetic { seed: 7 }, Speed::Times(1.0));
+        let faults = |n: u64| Some((seed * 100 + n, 6, 1_000_000_000));
+        let venues: Vec<Venue> = (0..).zip(ALL).map(|(n, one)| start(one, 4.0, faults(n))).collect();
+        let (_dir, home) = home();
+        let others = ALL.iter().zip(&venues).map(|(one, venue)| watched(*one, venue)).collect();
+        let status =
+            |venue: &Venue| -> Value { serde_json::from_str(&http(venue).get("/emulator/status").unwrap()).unwrap() };
+        let summary = run(&home, &traded, others, || {
+            for (one, venue) in ALL.iter().zip(&venues) {
+                let end = std::time::Instant::now() + Duration::from_secs(60);
+                loop {
+                    let told = status(venue);
+                    // A whole book can only be spoilt when somebody wants one, which after the last loss nobody does.
+                    let happened = |f: &Value| f["times"] != 0 || f["kind"].as_str().unwrap().ends_with("-snapshot");
+                    if told["faults"].as_array().unwrap().iter().all(happened) {
+                        break;
+                    }
+                    let late = std::time::Instant::now() > end;
+                    assert!(!late, "{}, seed {seed}: {} {}", one.0, told["faults"], told["traffic"]);
+                    std::thread::yield_now();
+                }
+            }
+            for (one, venue) in ALL.iter().zip(&venues) {
+                hold(venue);
+                let what = format!("the book of {} after {}, seed {seed}", one.0, status(venue)["faults"]);
+                wait_until(&what, || equals_the_venues(&home, *one, venue));
+            }
+        });
+        // The traded venue noticed nothing of all this.
+        assert_eq!(summary.frames_unreadable, 0);
+        // No storm: neither connections nor messages nor questions went past what the venue allows.
+        let mut opened = Vec::new();
+        for venue in &venues {
+            let traffic = &status(venue)["traffic"];
+            let over = ["connects", "messages", "requests"].map(|what| traffic[what]["over"].clone());
+            assert!(over.iter().all(|over| over == false), "{traffic}");
+            opened.push(traffic["connects"]["total"].as_u64().unwrap());
+        }
+        println!(
+            "seed {seed}: 6 faults at each of {} venues, all books true in the end, connections opened {opened:?}",
+            venues.len()
+        );
+        venues.into_iter().chain([traded]).for_each(Venue::stop);
+    }
+}
