@@ -32,6 +32,7 @@ struct Stream {
 /// A venue that may be the one, and what of it was seen.
 struct Candidate {
     adapter: &'static dyn Adapter,
+    alike: (usize, usize),
     frames: u64,
     symbols: BTreeSet<String>,
 }
@@ -111,16 +112,11 @@ impl Stream {
         }
     }
 
-    /// The one that read most; then the one whose address is most like the recorded one.
+    /// The one that read most; then the one that is reached at an address most like the recorded one.
     fn best(&self) -> Option<&Candidate> {
-        let address = self.address.as_deref().unwrap_or_default();
-        let alike = |c: &Candidate| {
-            let own = c.adapter.endpoints().streams;
-            own.bytes().zip(address.bytes()).take_while(|(a, b)| a == b).count()
-        };
         let known = self.candidates.iter().flatten().filter(|c| c.frames > 0);
         // The first of equals: `max_by_key` alone takes the last.
-        known.rev().max_by_key(|c| (c.frames, alike(c)))
+        known.rev().max_by_key(|c| (c.frames, c.alike))
     }
 }
 
@@ -130,8 +126,24 @@ fn candidates(address: Option<&str>) -> Vec<Candidate> {
     adapters()
         .iter()
         .filter(|a| told.is_none_or(|told| domain_of(&a.endpoints().streams) == told))
-        .map(|adapter| Candidate { adapter: *adapter, frames: 0, symbols: BTreeSet::new() })
+        .map(|adapter| Candidate {
+            adapter: *adapter,
+            alike: alike(*adapter, address.unwrap_or_default()),
+            frames: 0,
+            symbols: BTreeSet::new(),
+        })
         .collect()
+}
+
+/// How many bytes `address` has in common with one that the venue's data comes from, from its start, and from the start
+/// of its path: two lines of one venue may differ only there.
+fn alike(adapter: &dyn Adapter, address: &str) -> (usize, usize) {
+    let same = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let path = |of: &str| of.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
+    let any = assumed(adapter, "X").map(|i| adapter.connections(&adapter.endpoints(), &[i])).unwrap_or_default();
+    let both =
+        |url: &String| (same(url, address), same(&path(url).unwrap_or_default(), &path(address).unwrap_or_default()));
+    any.iter().map(|c| both(&c.url)).max().unwrap_or_default()
 }
 
 /// True when the question at `url` was one to this venue, or to something on the recorder's machine that stood for it.
