@@ -73,7 +73,7 @@ pub(super) struct Envelope<'a> {
 /// [`DecodeError`] when it is not JSON or a known message has the wrong shape.
 pub fn message(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
     match scan::spot(text, table) {
-        Some(body) => Ok(Message { ts_recv_ns: None, body }),
+        Some(event) => Ok(Message { ts_recv_ns: None, body: Body::Event(event) }),
         None => parsed(text, table),
     }
 }

@@ -9,7 +9,6 @@
 //! Sizes on COIN-M count contracts.
 
 use super::decode::{self, Body, STRANGER, agg_trade, control, kline, other, parse};
-use super::scan;
 use crate::wire::{DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, price, public_qty};
 use domain::event::{BookDelta, Funding, Level, Liquidation, Mark, OpenInterest, Quote, Trade};
 use domain::{Decimal, Event, Instrument, Side};
@@ -21,17 +20,6 @@ use std::borrow::Cow;
 /// # Errors
 /// [`DecodeError`] when it is not JSON or a known message has the wrong shape.
 pub fn message(text: &str, table: &SymbolTable, out: &mut Vec<Body>) -> Result<(), DecodeError> {
-    match scan::futures(text, table) {
-        Some(body) => {
-            out.push(body);
-            Ok(())
-        }
-        None => parsed(text, table, out),
-    }
-}
-
-/// Reads one frame of any form.
-pub(super) fn parsed(text: &str, table: &SymbolTable, out: &mut Vec<Body>) -> Result<(), DecodeError> {
     let envelope: decode::Envelope<'_> = parse("market message", text)?;
     let (kind, data) = match (&envelope.stream, envelope.data) {
         // In a combined stream only its name tells a change of the book from a book of few levels.

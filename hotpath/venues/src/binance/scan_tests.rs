@@ -1,7 +1,8 @@
 //! The scanner against the readers it stands in for.
 
 use super::*;
-use crate::binance::{DecodeError, decode};
+use crate::binance::DecodeError;
+use crate::binance::decode::{self, Body};
 use crate::recording::Recording;
 use domain::instrument::{BookRule, Contract};
 use domain::{Asset, Increment, InstrumentId, Lots, TickLots, Venue};
@@ -40,11 +41,11 @@ fn table() -> SymbolTable {
 /// What the scanner and the other reader of the market say.
 fn both(text: &str, is_spot: bool, table: &SymbolTable) -> (Option<Body>, Result<Body, DecodeError>) {
     if is_spot {
-        return (spot(text, table), decode::parsed(text, table).map(|m| m.body));
+        return (spot(text, table).map(Body::Event), decode::parsed(text, table).map(|m| m.body));
     }
     let mut out = Vec::new();
-    let read = crate::binance::futures::parsed(text, table, &mut out);
-    (futures(text, table), read.map(|()| out.pop().unwrap()))
+    let read = crate::binance::futures::message(text, table, &mut out);
+    (futures(text, table).map(Body::Event), read.map(|()| out.pop().unwrap()))
 }
 
 #[test]
@@ -62,6 +63,26 @@ fn every_recorded_frame_is_scanned_as_it_is_parsed() {
             }
         }
         assert!(matches!(left.as_slice(), [Body::Snapshot | Body::Other(_)]), "{file}: {left:?}");
+    }
+}
+
+/// Every byte in every place among harmless ones, and behind another that ends a text.
+#[test]
+fn the_end_of_a_text_is_found_among_eight_bytes() {
+    let ends = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    for byte in 0..=u8::MAX {
+        for at in 0..8 {
+            for around in [b'!', b'#', b'0', b'[', b']', 0x7f, 0x80, 0xff] {
+                let mut eight = [around; 8];
+                eight[at] = byte;
+                let found = ends_of_text(u64::from_le_bytes(eight));
+                let first = (found != 0).then(|| found.trailing_zeros() / 8);
+                assert_eq!(first, eight.iter().position(|b| ends(*b)).map(|n| n as u32), "{eight:?}");
+                eight[7] = b'"';
+                let found = ends_of_text(u64::from_le_bytes(eight));
+                assert_eq!((found.trailing_zeros() / 8) as usize, eight.iter().position(|b| ends(*b)).unwrap());
+            }
+        }
     }
 }
 
