@@ -268,6 +268,17 @@ const POWERS: [i64; 19] = {
     powers
 };
 
+/// Appends the leading digits of `text`, at most so many, to those of `n`; with it comes how many there were.
+#[inline]
+fn digits(text: &[u8], mut n: i64, most: usize) -> (i64, usize) {
+    let mut at = 0;
+    while at < most && text[at].is_ascii_digit() {
+        n = n * 10 + i64::from(text[at] - b'0');
+        at += 1;
+    }
+    (n, at)
+}
+
 fn pow10(n: u8) -> Option<i128> {
     10i128.checked_pow(u32::from(n))
 }
@@ -417,25 +428,17 @@ impl Increment {
         if self.units != 1 || text.len() > 18 {
             return None;
         }
-        let is_point = |c: &u8| *c == b'.';
-        let (whole, fraction) = match text.iter().position(is_point) {
-            Some(at) => (&text[..at], &text[at + 1..]),
-            None => (text, &[][..]),
+        let (n, whole) = digits(text, 0, text.len());
+        let (fraction, kept_most) = match text[whole..].split_first() {
+            None => (&[][..], 0),
+            Some((b'.', fraction)) => (fraction, fraction.len().min(usize::from(self.scale))),
+            Some(_) => return None,
         };
-        let (kept, beyond) = fraction.split_at(fraction.len().min(usize::from(self.scale)));
-        if whole.len() + fraction.len() == 0 || !beyond.iter().all(|c| *c == b'0') {
+        let (n, kept) = digits(fraction, n, kept_most);
+        if whole + fraction.len() == 0 || !fraction[kept..].iter().all(|c| *c == b'0') {
             return None;
         }
-        let (mut n, mut all_digits) = (0i64, true);
-        for c in whole.iter().chain(kept) {
-            let digit = c.wrapping_sub(b'0');
-            all_digits &= digit < 10;
-            // Wraps only with what is no digit, and then it is not used.
-            n = n.wrapping_mul(10).wrapping_add(i64::from(digit));
-        }
-        let missing = usize::from(self.scale) - kept.len();
-        let factor = POWERS.get(missing)?;
-        n.checked_mul(*factor).filter(|_| all_digits)
+        n.checked_mul(*POWERS.get(usize::from(self.scale) - kept)?)
     }
 
     /// `n` steps as an exact decimal.
