@@ -124,9 +124,10 @@ pub(crate) fn price(text: &str, i: &Instrument, what: &'static str) -> Result<Ti
 /// force allow (2024-08-08: `25.42618900` BTC at 200000 under a step of 0.00001); they are cut to whole lots, but what
 /// is there is never cut to nothing, because zero removes a level.
 pub(crate) fn public_qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
-    match i.lot.count(text) {
+    match i.lot.count(text).map(u64::try_from) {
+        Ok(Ok(lots)) => return Ok(Lots::new(lots)),
         Err(NumError::OffStep { .. }) => {}
-        Ok(_) | Err(_) => return qty(text, i, what),
+        Ok(Err(_)) | Err(_) => return qty(text, i, what),
     }
     let lots = || {
         let size = Decimal::parse(text).ok()?;

@@ -5,7 +5,7 @@
 //! Quirks, all from `docs/venues.md`: `bookTicker` has no event name and no time; `m: true` means the buyer was
 //! resting, so the seller took; field names differ only by case (`u`/`U`).
 
-use super::ws;
+use super::{scan, ws};
 use crate::wire::{DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, price, public_qty, whole_levels};
 use domain::event::{Bar, BookDelta, BookSnapshot, Level, Quote, Trade};
 use domain::{Event, Instrument, Side};
@@ -72,6 +72,14 @@ pub(super) struct Envelope<'a> {
 /// # Errors
 /// [`DecodeError`] when it is not JSON or a known message has the wrong shape.
 pub fn message(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
+    match scan::spot(text, table) {
+        Some(event) => Ok(Message { ts_recv_ns: None, body: Body::Event(event) }),
+        None => parsed(text, table),
+    }
+}
+
+/// Reads one frame of any form.
+pub(super) fn parsed(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
     let envelope: Envelope<'_> = parse("market message", text)?;
     let ts_recv_ns = envelope.ts_recv_ns;
     let body = match (&envelope.stream, envelope.data) {

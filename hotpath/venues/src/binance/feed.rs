@@ -2,7 +2,7 @@
 //! in sums (`aggTrade`) are not counted again.
 
 use super::decode::{self, Body};
-use super::{DecodeError, Market, SymbolTable, futures};
+use super::{DecodeError, Market, SymbolTable, futures, scan};
 use crate::adapter::{Feed, Said};
 use domain::{Event, InstrumentId};
 use serde::Deserialize;
@@ -28,14 +28,18 @@ impl Reader {
         Reader { market, table, told_singly: Vec::new(), bodies: Vec::new() }
     }
 
+    fn told(&mut self, event: &Event) {
+        if let Event::Trade(trade) = event
+            && !self.told_singly.contains(&trade.instrument)
+        {
+            self.told_singly.push(trade.instrument);
+        }
+    }
+
     fn said(&mut self, body: Body, text: &str) -> Result<Said, DecodeError> {
         Ok(match body {
             Body::Event(event) => {
-                if let Event::Trade(trade) = &event
-                    && !self.told_singly.contains(&trade.instrument)
-                {
-                    self.told_singly.push(trade.instrument);
-                }
+                self.told(&event);
                 Said::Event(event)
             }
             Body::Sum(trade) if self.told_singly.contains(&trade.instrument) => Said::Other("aggTrade"),
@@ -53,12 +57,17 @@ impl Reader {
 
 impl Feed for Reader {
     fn frame(&mut self, text: &str, out: &mut Vec<Said>) -> Result<(), DecodeError> {
+        let scanned = match self.market {
+            Market::Spot => scan::spot(text, &self.table),
+            Market::UsdM | Market::CoinM => scan::futures(text, &self.table),
+        };
+        if let Some(event) = scanned {
+            self.told(&event);
+            out.push(Said::Event(event));
+            return Ok(());
+        }
         let read = match self.market {
-            Market::Spot => {
-                let said = self.said(decode::message(text, &self.table)?.body, text)?;
-                out.push(said);
-                return Ok(());
-            }
+            Market::Spot => decode::parsed(text, &self.table).map(|message| self.bodies.push(message.body)),
             Market::UsdM | Market::CoinM => futures::message(text, &self.table, &mut self.bodies),
         };
         let mut bodies = std::mem::take(&mut self.bodies);

@@ -43,7 +43,7 @@ pub fn message(text: &str, table: &SymbolTable, out: &mut Vec<Body>) -> Result<(
 }
 
 /// The type of the messages of a stream, or what follows the symbol where we take none of it.
-fn kind_of(stream: &str) -> &str {
+pub(super) fn kind_of(stream: &str) -> &str {
     let kind = stream.split_once('@').map_or(stream, |(_, kind)| kind);
     match kind.split_once('@').map_or(kind, |(name, _)| name) {
         "depth" => "depthUpdate",

@@ -1,5 +1,5 @@
 //! Binance: Spot, and the public data of its futures markets. In the order a message travels: [`ws`] names the streams,
-//! [`decode`] and [`futures`] read public messages, [`user`] reads answers and private news, [`encode`] writes requests,
+//! [`decode`] and [`futures`] read public messages, the commonest of them with [`scan`], [`user`] reads answers and private news, [`encode`] writes requests,
 //! [`sign`] signs them, [`rest`] asks over HTTP. [`adapter`] puts the public side together.
 //!
 //! Left out: order types the engine never sends (market, stop, lists), orders on futures, SBE.
@@ -11,6 +11,7 @@ mod feed;
 pub mod futures;
 pub mod info;
 pub mod rest;
+mod scan;
 pub mod sign;
 mod symbols;
 pub mod user;

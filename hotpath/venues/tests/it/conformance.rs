@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use venues::adapter::{Adapter, Endpoints, Feed, Request, Said, adapter, adapters};
+use venues::adapter::{Adapter, Budget, Discipline, Endpoints, Feed, Request, Said, adapter, adapters};
 use venues::recording::{Recording, What};
 use venues::wire::SymbolTable;
 
@@ -43,7 +43,7 @@ fn connections_carry_every_instrument_within_the_venues_limits() {
             let connections = a.connections(&a.endpoints(), &all);
             let carried: BTreeSet<_> = connections.iter().flat_map(|c| c.instruments.clone()).collect();
             assert_eq!(carried, all.iter().map(|i| i.id).collect(), "{venue} with {n}");
-            assert!(connections.len() <= a.discipline().connects.most as usize, "{venue} with {n}");
+            assert!(seconds_to_open(&a.discipline(), connections.len()) <= 10, "{venue} with {n}");
             for c in &connections {
                 let said = format!("{} {}", c.url, c.first.join(" "));
                 for i in all.iter().filter(|i| c.instruments.contains(&i.id)) {
@@ -59,6 +59,12 @@ fn connections_carry_every_instrument_within_the_venues_limits() {
             }
         }
     }
+}
+
+/// How long it takes to open so many connections, when as many are opened in each window as the venue allows.
+fn seconds_to_open(discipline: &Discipline, connections: usize) -> u64 {
+    let Budget { most, window } = discipline.connects;
+    (connections.saturating_sub(1) / most as usize) as u64 * window.as_secs()
 }
 
 #[test]
@@ -119,6 +125,12 @@ fn bars_come_back_oldest_first() {
     }
 }
 
+/// True unless it is taken for market data. Where nothing but the count of messages proves a book (Kraken), one that
+/// cannot be read may have been a change of it, so doubt is allowed.
+fn is_harmless(said: &Said) -> bool {
+    !matches!(said, Said::RecordedBook(_)) && !matches!(said, Said::Event(e) if !matches!(e, Event::BookGap { .. }))
+}
+
 /// What must never be taken for market data.
 fn rubbish() -> Vec<String> {
     let deep = 100_000;
@@ -172,8 +184,7 @@ fn rubbish_is_no_market_data_and_no_answer() {
             let mut out = Vec::new();
             // An error is as good as an `Other`.
             feed.frame(text, &mut out).ok();
-            let data = |said: &Said| matches!(said, Said::Event(_) | Said::RecordedBook(_));
-            assert!(!out.iter().any(data), "{shown} said {out:?}");
+            assert!(out.iter().all(is_harmless), "{shown} said {out:?}");
             assert!(a.read_rules(&[text], &[&i.symbol]).is_err(), "{shown}");
             assert!(a.read_book(text, &i).is_err(), "{shown}");
             assert!(a.read_time(text).is_err(), "{shown}");
@@ -238,7 +249,9 @@ fn data_of_symbols_that_nobody_asked_for_is_counted_and_no_error() {
         for text in &frames {
             feed.frame(text, &mut out).unwrap_or_else(|e| panic!("{}: {e}", a.venue()));
         }
-        assert!(!out.iter().any(|said| matches!(said, Said::Event(_))), "{}", a.venue());
+        // What holds for all of the venue is nobody's data.
+        let of_all = |event: &Event| matches!(event, Event::Status(status) if status.instrument.is_none());
+        assert!(!out.iter().any(|said| matches!(said, Said::Event(e) if !of_all(e))), "{}", a.venue());
         assert!(out.iter().any(|said| matches!(said, Said::Other(_))), "{}", a.venue());
     }
 }
@@ -251,8 +264,7 @@ fn a_frame_cut_anywhere_says_nothing() {
         for text in frames.iter().filter(|text| text.len() < 2000) {
             for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
                 feed.frame(&text[..at], &mut out).ok();
-                let harmless = |said: &Said| !matches!(said, Said::Event(e) if !matches!(e, Event::BookGap { .. }));
-                assert!(out.drain(..).all(|said| harmless(&said)), "{}: {}", a.venue(), &text[..at]);
+                assert!(out.drain(..).all(|said| is_harmless(&said)), "{}: {}", a.venue(), &text[..at]);
             }
         }
     }

@@ -73,7 +73,9 @@ pub fn bars(venue: Venue, symbol: &str) -> String {
         name if name.starts_with("kraken") => {
             let form = |s, p| format!(r#"[{s},"{p}","{p}.6","{p}","{p}.5","{p}.2","7",3]"#);
             let rows = row(form, oldest_first);
-            format!(r#"{{"error":[],"result":{{"{symbol}":[{rows}],"last":{MINUTE}}}}}"#)
+            // The newest finished one: the row after it still changes.
+            let last = MINUTE + 60;
+            format!(r#"{{"error":[],"result":{{"{symbol}":[{rows}],"last":{last}}}}}"#)
         }
         name if name.starts_with("coinbase") => {
             let form = |s, p| {
@@ -84,7 +86,8 @@ pub fn bars(venue: Venue, symbol: &str) -> String {
         name if name.starts_with("bybit") => {
             let form = |s, p| format!(r#"["{s}000","{p}","{p}.6","{p}","{p}.5","7","9"]"#);
             let rows = row(form, newest_first);
-            format!(r#"{{"retCode":0,"retMsg":"OK","result":{{"symbol":"{symbol}","list":[{rows}]}},"time":1}}"#)
+            let now = MINUTE + 121;
+            format!(r#"{{"retCode":0,"retMsg":"OK","result":{{"symbol":"{symbol}","list":[{rows}]}},"time":{now}000}}"#)
         }
         name if name.starts_with("okx") => {
             let form = |s, p| format!(r#"["{s}000","{p}","{p}.6","{p}","{p}.5","7","9","9","1"]"#);

@@ -9,7 +9,8 @@ use venues::adapter::{Adapter, adapters};
 use venues::binance::rest::is_loopback;
 use venues::recording::{Recording, What};
 
-/// After so many frames the venue that read most of them has it.
+/// After so many frames the venue that read most of them has it. So many are also kept until the rules are read: whole
+/// books come early, and some venues write them with more digits than their rules tell.
 const FRAMES_TO_DECIDE: u64 = 500;
 
 /// What recordings are about.
@@ -24,12 +25,14 @@ pub(super) struct Survey {
 struct Stream {
     address: Option<String>,
     frames: u64,
+    first: Vec<String>,
     candidates: Option<Vec<Candidate>>,
 }
 
 /// A venue that may be the one, and what of it was seen.
 struct Candidate {
     adapter: &'static dyn Adapter,
+    alike: (usize, usize),
     frames: u64,
     symbols: BTreeSet<String>,
 }
@@ -46,27 +49,23 @@ impl Survey {
                 match entry.what {
                     What::Http(url) => drop(replies.insert(url, entry.text)),
                     What::Connect => streams.entry((n, entry.connection)).or_default().connected(entry.text),
-                    What::Receive => streams.entry((n, entry.connection)).or_default().frame(&entry.text),
+                    What::Receive => streams.entry((n, entry.connection)).or_default().frame(entry.text),
                     What::Header | What::Send | What::Close | What::Lost(_) => {}
                 }
             }
         }
-        let mut wanted: BTreeMap<Venue, (&'static dyn Adapter, BTreeSet<String>)> = BTreeMap::new();
-        for best in streams.values().filter_map(Stream::best) {
-            let (_, symbols) = wanted.entry(best.adapter.venue()).or_insert((best.adapter, BTreeSet::new()));
-            symbols.extend(best.symbols.iter().cloned());
+        let mut wanted: BTreeMap<Venue, Wanted<'_>> = BTreeMap::new();
+        for (stream, best) in streams.values().filter_map(|stream| Some((stream, stream.best()?))) {
+            let of = wanted.entry(best.adapter.venue()).or_insert_with(|| Wanted::of(best.adapter, &replies));
+            of.symbols.extend(best.symbols.iter().map(String::as_str));
+            of.frames.extend(stream.first.iter().map(String::as_str));
         }
         let mut instruments = Vec::new();
-        for (adapter, symbols) in wanted.into_values() {
-            let answers: Vec<&str> = replies
-                .iter()
-                .filter(|(url, _)| answers_for(adapter, url))
-                .map(|(_, body): (&String, &String)| body.as_str())
-                .collect();
-            for symbol in symbols {
-                instruments.push(rules(adapter, &answers, &symbol, instruments.len())?);
-            }
+        for of in wanted.values() {
+            of.rules(&mut instruments)?;
         }
+        drop(wanted);
+        streams.values_mut().for_each(|stream| stream.first = Vec::new());
         Ok(Survey { instruments, streams })
     }
 
@@ -93,15 +92,18 @@ impl Stream {
         self.address.get_or_insert(address);
     }
 
-    fn frame(&mut self, text: &str) {
+    fn frame(&mut self, text: String) {
         let address = self.address.as_deref();
         let candidates = self.candidates.get_or_insert_with(|| candidates(address));
         for candidate in candidates.iter_mut() {
-            let symbols = candidate.adapter.symbols_in(text);
+            let symbols = candidate.adapter.symbols_in(&text);
             candidate.frames += u64::from(!symbols.is_empty());
             candidate.symbols.extend(symbols);
         }
         self.frames += 1;
+        if self.frames <= FRAMES_TO_DECIDE {
+            self.first.push(text);
+        }
         if self.frames == FRAMES_TO_DECIDE
             && let Some(best) = self.best().map(|best| best.adapter.venue())
             && let Some(candidates) = &mut self.candidates
@@ -110,16 +112,11 @@ impl Stream {
         }
     }
 
-    /// The one that read most; then the one whose address is most like the recorded one.
+    /// The one that read most; then the one that is reached at an address most like the recorded one.
     fn best(&self) -> Option<&Candidate> {
-        let address = self.address.as_deref().unwrap_or_default();
-        let alike = |c: &Candidate| {
-            let own = c.adapter.endpoints().streams;
-            own.bytes().zip(address.bytes()).take_while(|(a, b)| a == b).count()
-        };
         let known = self.candidates.iter().flatten().filter(|c| c.frames > 0);
         // The first of equals: `max_by_key` alone takes the last.
-        known.rev().max_by_key(|c| (c.frames, alike(c)))
+        known.rev().max_by_key(|c| (c.frames, c.alike))
     }
 }
 
@@ -129,8 +126,24 @@ fn candidates(address: Option<&str>) -> Vec<Candidate> {
     adapters()
         .iter()
         .filter(|a| told.is_none_or(|told| domain_of(&a.endpoints().streams) == told))
-        .map(|adapter| Candidate { adapter: *adapter, frames: 0, symbols: BTreeSet::new() })
+        .map(|adapter| Candidate {
+            adapter: *adapter,
+            alike: alike(*adapter, address.unwrap_or_default()),
+            frames: 0,
+            symbols: BTreeSet::new(),
+        })
         .collect()
+}
+
+/// How many bytes `address` has in common with one that the venue's data comes from, from its start, and from the start
+/// of its path: two lines of one venue may differ only there.
+fn alike(adapter: &dyn Adapter, address: &str) -> (usize, usize) {
+    let same = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let path = |of: &str| of.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
+    let any = assumed(adapter, "X").map(|i| adapter.connections(&adapter.endpoints(), &[i])).unwrap_or_default();
+    let both =
+        |url: &String| (same(url, address), same(&path(url).unwrap_or_default(), &path(address).unwrap_or_default()));
+    any.iter().map(|c| both(&c.url)).max().unwrap_or_default()
 }
 
 /// True when the question at `url` was one to this venue, or to something on the recorder's machine that stood for it.
@@ -154,18 +167,51 @@ fn domain_of(address: &str) -> &str {
     domain_name(host(address))
 }
 
-/// The rules of a symbol out of recorded answers; where there are none, steps finer than any venue's.
-fn rules(adapter: &dyn Adapter, answers: &[&str], symbol: &str, id: usize) -> Result<(Instrument, bool), DataError> {
-    let id = u16::try_from(id).map(InstrumentId).map_err(|_| DataError::Value("too many symbols".to_owned()))?;
-    let one_by_one = answers.iter().map(std::slice::from_ref);
-    let mut tries = std::iter::once(answers).filter(|all| all.len() > 1).chain(one_by_one);
-    let told = tries.find_map(|answers| adapter.read_rules(answers, &[symbol]).ok()?.pop());
-    if let Some(instrument) = told {
-        return Ok((Instrument { id, ..instrument }, true));
+/// What of a venue was recorded.
+struct Wanted<'a> {
+    adapter: &'static dyn Adapter,
+    symbols: BTreeSet<&'a str>,
+    answers: Vec<&'a str>,
+    /// The first of each connection.
+    frames: Vec<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(adapter: &'static dyn Adapter, replies: &'a BTreeMap<String, String>) -> Wanted<'a> {
+        let ours = replies.iter().filter(|(url, _)| answers_for(adapter, url));
+        let answers = ours.map(|(_, body)| body.as_str()).collect();
+        Wanted { adapter, symbols: BTreeSet::new(), answers, frames: Vec::new() }
     }
+
+    /// Appends the instruments, with ids that go on from those before, and whether their rules were recorded.
+    fn rules(&self, out: &mut Vec<(Instrument, bool)>) -> Result<(), DataError> {
+        let symbols: Vec<&str> = self.symbols.iter().copied().collect();
+        let mut all = self.told(&symbols).unwrap_or_default().into_iter();
+        for symbol in symbols {
+            let told = all.next().or_else(|| self.told(&[symbol])?.pop());
+            let recorded = told.is_some();
+            let instrument = told.map_or_else(|| assumed(self.adapter, symbol), Ok)?;
+            let id = u16::try_from(out.len()).map_err(|_| DataError::Value("too many symbols".to_owned()))?;
+            out.push((Instrument { id: InstrumentId(id), ..instrument }, recorded));
+        }
+        Ok(())
+    }
+
+    /// The rules out of what was recorded; `None` when some of them are missing.
+    fn told(&self, symbols: &[&str]) -> Option<Vec<Instrument>> {
+        let everything = [self.answers.as_slice(), &self.frames].concat();
+        // What else was asked for may make all of it unreadable together.
+        let one_by_one = self.answers.iter().map(std::slice::from_ref);
+        let tries = [everything.as_slice(), &self.answers].into_iter().chain(one_by_one);
+        tries.filter(|_| !self.answers.is_empty()).find_map(|texts| self.adapter.read_rules(texts, symbols).ok())
+    }
+}
+
+/// An instrument whose rules were not recorded: steps finer than nearly any venue's.
+fn assumed(adapter: &dyn Adapter, symbol: &str) -> Result<Instrument, DataError> {
     let step = Increment { units: 1, scale: 8 };
-    let assumed = Instrument {
-        id,
+    let mut instrument = Instrument {
+        id: InstrumentId(0),
         version: 1,
         venue: adapter.venue(),
         symbol: symbol.parse().map_err(|_| DataError::Value(format!("the symbol {symbol} is too long")))?,
@@ -180,7 +226,10 @@ fn rules(adapter: &dyn Adapter, answers: &[&str], symbol: &str, id: usize) -> Re
         trade: false,
         book: BookRule::ASKED,
     };
-    Ok((assumed, false))
+    if !adapter.renew(&instrument).is_empty() {
+        instrument.book = BookRule::PUSHED;
+    }
+    Ok(instrument)
 }
 
 /// Nobody asks for the assets of what is only looked at.

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use venues::recording::{Recording, What};
 
 /// Exit code and what was found.
-fn inspect(files: &[PathBuf]) -> (u8, Value) {
+pub(super) fn inspect(files: &[PathBuf]) -> (u8, Value) {
     let dir = tempfile::tempdir().unwrap();
     let reply = exec(&Home::locate(Some(dir.path())), "inspect", &json!({ "files": files })).unwrap();
     (reply.exit_code, reply.value)
 }
-fn counts<const N: usize>(of: &Value, keys: [&str; N]) -> [u64; N] {
+pub(super) fn counts<const N: usize>(of: &Value, keys: [&str; N]) -> [u64; N] {
     keys.map(|key| of[key].as_u64().unwrap_or_else(|| panic!("{key} in {of}")))
 }
 const PROOFS: [&str; 5] = ["diffs_applied", "sequence_breaks", "tops_compared", "tops_equal", "crossed"];
@@ -80,14 +80,6 @@ fn recordings_with_their_rules_are_read_by_them() {
         assert_eq!((breaks, compared), (0, equal), "{found}");
         assert!(compared > 0, "{found}");
     }
-}
-
-#[test]
-fn a_venue_that_nobody_knows_is_refused_by_its_address() {
-    let path = recorded_or_skip!("a_venue_that_nobody_knows_is_refused_by_its_address", "ws/BITFINEX.jsonl.zst");
-    let (exit, found) = inspect(&[path]);
-    assert_eq!((exit, &found["instruments"]), (1, &json!([])));
-    assert!(found["files"][0]["refused"].as_str().unwrap().contains("wss://api.bitfinex.com/ws/2"), "{found}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod days;
 mod hours;
 mod inspect;
+mod inspect_venues;
 mod logs;
 mod made;
 mod runs;
