@@ -13,6 +13,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source, value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Who hears of trouble.
     pub alerts: Alerts,
+    /// Who may send alerts in.
+    pub webhook: Webhook,
     /// Limits and fees.
     pub engine: Engine,
 }
@@ -92,6 +95,36 @@ pub struct Alerts {
     pub stdout: bool,
     /// A schedule that is paused for longer raises an alert, hours.
     pub paused_hours_max: u32,
+}
+
+/// Who may send alerts in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Whether anybody may.
+    pub enabled: bool,
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// File with the secret that every alert must hold; empty: `<home>/config/webhook.secret`.
+    pub secret_file: String,
+    /// The only addresses that may send.
+    pub allow: Vec<IpAddr>,
+    /// What becomes of an alert from elsewhere that holds the secret.
+    pub unlisted: Unlisted,
+    /// Believe a relay on this machine that says for whom it speaks (`X-Forwarded-For`).
+    pub trust_forwarded: bool,
+    /// Alerts taken in a minute, at most.
+    pub per_minute_max: u32,
+}
+
+/// What becomes of an alert that comes from an address not listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unlisted {
+    /// It is refused.
+    Refuse,
+    /// It is taken and logged: for the days after the sender's addresses changed.
+    Log,
 }
 
 /// Limits and fees.
