@@ -14,7 +14,7 @@ help: ## List what can be made
 
 run: setup ## Install what is missing, build, start the offline demo, print the dashboard's address (Ctrl-C stops all)
 	@echo "building the programs (release; the first time takes minutes)"
-	@cargo build --release --locked $(PAGE) -p worker
+	@cargo build --release --locked $(PAGE) -p worker -p webhook
 	@trap : INT TERM HUP; sh ops/research-behind.sh; "$(CARGO_TARGET_DIR)/release/traider" demo $(HOME_FLAG); \
 	code=$$?; sh ops/research-behind.sh stop; [ $$code = 130 ] && code=0; exit $$code
 
@@ -43,7 +43,7 @@ soak: setup ## The long campaigns in full: kills, crashes, seeds
 	TRAIDER_SOAK=1 cargo test --locked --workspace --test suite campaign -- --nocapture
 
 build: ## Build the light programs (release)
-	cargo build --release --locked $(PAGE) -p worker
+	cargo build --release --locked $(PAGE) -p worker -p webhook
 
 research: ## Build the heavy research program (polars); takes a while
 	@sh ops/research-behind.sh wait

@@ -322,17 +322,29 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     if let Some(file) = &ctx.global.config {
         worker_args.extend(["--config".to_owned(), file.display().to_string()]);
     }
+    // The worker's arguments but for the verb.
+    let webhook_args = worker_args[1..].to_vec();
+    let mut webhook = plan.config.webhook.enabled.then(|| Kept::new("traider-webhook", webhook_args, home.logs()));
     let mut worker = Kept::new("traider-worker", worker_args, home.logs());
     let ended = worker.start().and_then(|started| started.ready(READY, stop)).and_then(|_| {
         ctx.out.note("worker       ready; Ctrl-C stops everything");
         if ctx.out.json() {
             ctx.out.value(&state, |_| {});
         }
-        keep(ctx, &mut market, [&mut page, &mut worker], stop, &mut state)
+        let mut helpers = vec![&mut page, &mut worker];
+        if let Some(webhook) = &mut webhook {
+            webhook.start()?;
+            ctx.out.note(&format!("webhook      {} (votes only, never orders)", plan.config.webhook.bind));
+            helpers.push(webhook);
+        }
+        keep(ctx, &mut market, &mut helpers, stop, &mut state)
     });
     // However it ended: the daemon first, because it cancels its orders, the database last.
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
+    if let Some(webhook) = &mut webhook {
+        webhook.stop(STOPPING);
+    }
     worker.stop(WORKER_STOPPING);
     page.stop(STOPPING);
     database.close()?;
@@ -356,7 +368,7 @@ fn tell(home: &Home, state: &Value) -> Result<Remove, Fail> {
 fn keep(
     ctx: &Context<'_>,
     market: &mut Market,
-    mut helpers: [&mut Kept; 2],
+    helpers: &mut [&mut Kept],
     stop: &Stop,
     state: &mut Value,
 ) -> Result<(), Fail> {
@@ -369,7 +381,7 @@ fn keep(
             write_durably(&state_path(&ctx.home), state.to_string().as_bytes())
                 .map_err(Fail::doing("cannot write run/up.json"))?;
         }
-        for helper in &mut helpers {
+        for helper in helpers.iter_mut() {
             helper.tend(ctx.out);
         }
         std::thread::sleep(Duration::from_millis(50));
