@@ -67,14 +67,14 @@ impl Secret {
 /// Returns `None` when a relay that is believed names nobody.
 pub fn sender<'a>(
     peer: IpAddr,
-    forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    mut forwarded: impl DoubleEndedIterator<Item = &'a str>,
     trust_forwarded: bool,
 ) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     if !trust_forwarded || !peer.is_loopback() {
         return Some(peer);
     }
-    let last = forwarded.rev().next()?.rsplit(',').next()?.trim();
+    let last = forwarded.next_back()?.rsplit(',').next()?.trim();
     last.parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 

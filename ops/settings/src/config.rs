@@ -45,6 +45,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Who may send alerts in.
     pub webhook: Webhook,
+    /// Where market data is handed on to.
+    pub redis: Redis,
     /// Limits and fees.
     pub engine: Engine,
 }
@@ -115,6 +117,22 @@ pub struct Webhook {
     pub trust_forwarded: bool,
     /// Alerts taken in a minute, at most.
     pub per_minute_max: u32,
+}
+
+/// Where market data is handed on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Whether it is.
+    pub enabled: bool,
+    /// The server, `host:port`.
+    pub address: String,
+    /// Entries a stream keeps, about.
+    pub stream_max: u32,
+    /// Levels of each side of a book.
+    pub book_levels: u16,
+    /// At most one snapshot of a book in this time, ms.
+    pub book_ms: u32,
 }
 
 /// What becomes of an alert that comes from an address not listed.

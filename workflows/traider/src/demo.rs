@@ -322,9 +322,11 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     if let Some(file) = &ctx.global.config {
         worker_args.extend(["--config".to_owned(), file.display().to_string()]);
     }
-    // The worker's arguments but for the verb.
-    let webhook_args = worker_args[1..].to_vec();
-    let mut webhook = plan.config.webhook.enabled.then(|| Kept::new("traider-webhook", webhook_args, home.logs()));
+    // What is off unless somebody wants it; the worker's arguments but for the verb.
+    let wanted = [("traider-webhook", plan.config.webhook.enabled), ("traider-fanout", plan.config.redis.enabled)];
+    let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted);
+    let mut extras: Vec<Kept> =
+        wanted.map(|(name, _)| Kept::new(name, worker_args[1..].to_vec(), home.logs())).collect();
     let mut worker = Kept::new("traider-worker", worker_args, home.logs());
     let ended = worker.start().and_then(|started| started.ready(READY, stop)).and_then(|_| {
         ctx.out.note("worker       ready; Ctrl-C stops everything");
@@ -332,19 +334,16 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
             ctx.out.value(&state, |_| {});
         }
         let mut helpers = vec![&mut page, &mut worker];
-        if let Some(webhook) = &mut webhook {
-            webhook.start()?;
-            ctx.out.note(&format!("webhook      {} (votes only, never orders)", plan.config.webhook.bind));
-            helpers.push(webhook);
+        for extra in &mut extras {
+            extra.start()?;
+            helpers.push(extra);
         }
         keep(ctx, &mut market, &mut helpers, stop, &mut state)
     });
     // However it ended: the daemon first, because it cancels its orders, the database last.
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
-    if let Some(webhook) = &mut webhook {
-        webhook.stop(STOPPING);
-    }
+    extras.iter_mut().for_each(|extra| extra.stop(STOPPING));
     worker.stop(WORKER_STOPPING);
     page.stop(STOPPING);
     database.close()?;

@@ -104,6 +104,10 @@ fn what_failed_is_asked_again_and_what_is_known_is_not() {
     let (url, server) = serve(&[("200 OK", PRICE), ("200 OK", MARKET)]);
     assert_eq!(case.gather(&url, &["bitcoin"], NOW_NS).unwrap().asked, 2, "nothing of the first was kept");
     server.join().unwrap();
+    let case = Case::new();
+    let (url, server) = serve(&[("200 OK", PRICE), ("200 OK", MARKET)]);
+    assert_eq!(case.gather(&url, &["bitcoin"], NOW_NS).unwrap().asked, 2);
+    server.join().unwrap();
     let other = PRICE.replace("bitcoin", "ethereum");
     let (url, server) = serve(&[("200 OK", other.as_str())]);
     assert_eq!(case.gather(&url, &["bitcoin", "ethereum"], NOW_NS).unwrap().asked, 1);
