@@ -90,8 +90,11 @@ fn events() -> Vec<(u64, Event)> {
     ]
 }
 
+/// Names and values of an entry.
+type Fields = Vec<(&'static str, String)>;
+
 /// What those events must lead to, by hand.
-fn wanted() -> Vec<(&'static str, u64, Vec<(&'static str, String)>)> {
+fn wanted() -> Vec<(&'static str, u64, Fields)> {
     let at = |ms: u64| (START + ms * MS).to_string();
     let book = |ms, state: &str, last_id: &str, bids: &str, asks: &str| {
         let texts = [state, last_id, bids, asks].map(str::to_owned);
@@ -230,7 +233,7 @@ impl Drop for Server {
 fn assert_all_there(server: &Server) {
     for key in ["traider:book:binance:BTCUSDT", "traider:trades:binance:BTCUSDT"] {
         let of_key = wanted().into_iter().filter(|(of, _, _)| *of == key);
-        let flat = |fields: Vec<(&str, String)>| fields.into_iter().flat_map(|(n, v)| [n.to_owned(), v]).collect();
+        let flat = |fields: Fields| fields.into_iter().flat_map(|(n, v)| [n.to_owned(), v]).collect();
         let want: Vec<(String, Vec<String>)> =
             of_key.map(|(_, seq, fields)| (format!("{RUN_MS}-{seq}"), flat(fields))).collect();
         assert_eq!(server.stream(key), want, "{key}");

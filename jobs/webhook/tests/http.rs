@@ -5,10 +5,11 @@ use chrono::{Duration, Utc};
 use settings::config::{Unlisted, Webhook};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::sync::Arc;
 use store::Store;
 use store::testing::TestHome;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use webhook::gate::Secret;
 use webhook::server::{BODY_MAX, Receiver, router};
@@ -96,6 +97,8 @@ fn alerts_are_kept_once_before_they_are_acknowledged() {
         a_minute_has_an_end(&store).await;
         the_minute_before_counts_too(&store).await;
         a_list_can_be_for_the_log_only(&store).await;
+        who_sends_half_a_message_is_not_waited_for(&store).await;
+        the_program_keeps_what_comes_and_ends_when_told(&home, &store).await;
         store.close().await;
     });
     runtime.block_on(without_the_database_nothing_is_acknowledged(&home));
@@ -191,6 +194,59 @@ async fn a_list_can_be_for_the_log_only(store: &Store) {
     let at = serve(store, Webhook { unlisted: Unlisted::Log, ..settings() }).await;
     assert_eq!(post(at, HOOK, "203.0.113.9", JSON, &message("moved")).await, 200);
     assert_eq!(post(at, HOOK, "203.0.113.9", JSON, &message("moved").replace(SECRET, "x")).await, 403);
+}
+
+async fn who_sends_half_a_message_is_not_waited_for(store: &Store) {
+    let at = serve(store, settings()).await;
+    let half = format!(
+        "POST {HOOK} HTTP/1.1\r\nHost: hook\r\nConnection: close\r\nX-Forwarded-For: {TRADINGVIEW}\r\n\
+         Content-Type: {JSON}\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    assert_eq!(raw(at, half.as_bytes()).await.0, 503);
+}
+
+async fn the_program_keeps_what_comes_and_ends_when_told(home: &TestHome, store: &Store) {
+    let config = home.home.config();
+    std::fs::create_dir_all(&config).unwrap();
+    let program = || {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_traider-webhook"));
+        command
+            .arg("--home")
+            .arg(home.home.root())
+            .env_remove("DATABASE_URL")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    };
+    let refused = async || {
+        let told = program().stderr(Stdio::piped()).output().await.unwrap();
+        assert_eq!(told.status.code(), Some(3));
+        String::from_utf8(told.stderr).unwrap()
+    };
+    assert!(refused().await.contains("webhook.enabled is false"));
+    let text = "[webhook]\nenabled = true\nbind = \"127.0.0.1:0\"\nallow = [\"127.0.0.1\"]\n";
+    std::fs::write(config.join("traider.toml"), text).unwrap();
+    assert!(refused().await.contains("openssl rand"));
+    let secret = config.join("webhook.secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+
+    let before = count(store).await;
+    let mut child = program().spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).await.unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    let at = ready["address"].as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        post(at, HOOK, "203.0.113.9", JSON, &message("program")).await,
+        200,
+        "the tunnel names nobody we believe"
+    );
+    assert_eq!(count(store).await, before + 1);
+    let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::SIGTERM).unwrap();
+    assert!(child.wait().await.unwrap().success());
+    assert_eq!(count(store).await, before + 1, "the database goes on for its other users");
 }
 
 async fn without_the_database_nothing_is_acknowledged(home: &TestHome) {
