@@ -4,6 +4,10 @@
 //! Amounts are text, so that they stay exact. The environment has nothing but text, so there the type is that of the
 //! built-in value: see [`environment`].
 
+mod outside;
+
+pub use outside::{Redis, Unlisted, Webhook};
+
 use crate::Home;
 use domain::Decimal;
 use domain::config::{EngineConfig, Fees, RiskLimits, StrategyConfig, StrategyRule};
@@ -42,6 +46,10 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Who hears of trouble.
     pub alerts: Alerts,
+    /// Who may send alerts in.
+    pub webhook: Webhook,
+    /// Where market data is handed on to.
+    pub redis: Redis,
     /// Limits and fees.
     pub engine: Engine,
 }

@@ -322,17 +322,28 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     if let Some(file) = &ctx.global.config {
         worker_args.extend(["--config".to_owned(), file.display().to_string()]);
     }
+    // What is off unless somebody wants it; the worker's arguments but for the verb.
+    let wanted = [("traider-webhook", plan.config.webhook.enabled), ("traider-fanout", plan.config.redis.enabled)];
+    let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted);
+    let mut extras: Vec<Kept> =
+        wanted.map(|(name, _)| Kept::new(name, worker_args[1..].to_vec(), home.logs())).collect();
     let mut worker = Kept::new("traider-worker", worker_args, home.logs());
     let ended = worker.start().and_then(|started| started.ready(READY, stop)).and_then(|_| {
         ctx.out.note("worker       ready; Ctrl-C stops everything");
         if ctx.out.json() {
             ctx.out.value(&state, |_| {});
         }
-        keep(ctx, &mut market, [&mut page, &mut worker], stop, &mut state)
+        let mut helpers = vec![&mut page, &mut worker];
+        for extra in &mut extras {
+            extra.start()?;
+            helpers.push(extra);
+        }
+        keep(ctx, &mut market, &mut helpers, stop, &mut state)
     });
     // However it ended: the daemon first, because it cancels its orders, the database last.
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
+    extras.iter_mut().for_each(|extra| extra.stop(STOPPING));
     worker.stop(WORKER_STOPPING);
     page.stop(STOPPING);
     database.close()?;
@@ -356,7 +367,7 @@ fn tell(home: &Home, state: &Value) -> Result<Remove, Fail> {
 fn keep(
     ctx: &Context<'_>,
     market: &mut Market,
-    mut helpers: [&mut Kept; 2],
+    helpers: &mut [&mut Kept],
     stop: &Stop,
     state: &mut Value,
 ) -> Result<(), Fail> {
@@ -369,7 +380,7 @@ fn keep(
             write_durably(&state_path(&ctx.home), state.to_string().as_bytes())
                 .map_err(Fail::doing("cannot write run/up.json"))?;
         }
-        for helper in &mut helpers {
+        for helper in helpers.iter_mut() {
             helper.tend(ctx.out);
         }
         std::thread::sleep(Duration::from_millis(50));
