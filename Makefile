@@ -14,12 +14,13 @@ help: ## List what can be made
 
 run: setup ## Install what is missing, build, start the offline demo, print the dashboard's address (Ctrl-C stops all)
 	@echo "building the programs (release; the first time takes minutes)"
-	@cargo build --release --locked $(PAGE) -p worker
+	@cargo build --release --locked $(PAGE) -p worker -p webhook -p fanout
 	@trap : INT TERM HUP; sh ops/research-behind.sh; "$(CARGO_TARGET_DIR)/release/traider" demo $(HOME_FLAG); \
 	code=$$?; sh ops/research-behind.sh stop; [ $$code = 130 ] && code=0; exit $$code
 
 test: setup ## Run every test
 	@sh ops/setup.sh python "$(CACHE)"
+	@sh ops/setup.sh redis
 	cargo build --locked --workspace --bins --tests
 	TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace
 
@@ -38,12 +39,13 @@ bench-queue: setup ## The control plane beside plain apalis: drain, pick-up, han
 
 soak: setup ## The long campaigns in full: kills, crashes, seeds
 	@sh ops/setup.sh python "$(CACHE)"
+	@sh ops/setup.sh redis
 	cargo build --locked --workspace --bins --tests
 	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace --test e2e -- --nocapture
 	TRAIDER_SOAK=1 cargo test --locked --workspace --test suite campaign -- --nocapture
 
 build: ## Build the light programs (release)
-	cargo build --release --locked $(PAGE) -p worker
+	cargo build --release --locked $(PAGE) -p worker -p webhook -p fanout
 
 research: ## Build the heavy research program (polars); takes a while
 	@sh ops/research-behind.sh wait

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing and says what it does. Nothing is touched that is already there.
 #   setup.sh system          Rust, a C compiler, Postgres >= 15 with contrib
+#   setup.sh redis           redis-server, for tests
 #   setup.sh python CACHE    a private Python with duckdb, an outside reader for tests
 set -eu
 
@@ -70,8 +71,18 @@ python() {
   "$venv/bin/pip" install --quiet duckdb >&2 || say "duckdb could not be installed: its tests will report themselves skipped"
 }
 
+redis() {
+  command -v redis-server >/dev/null && command -v redis-cli >/dev/null && return
+  case "$(uname -s)" in
+    Linux) if command -v apt-get >/dev/null; then apt redis-server redis-tools; fi ;;
+    Darwin) if command -v brew >/dev/null; then brew_install redis; fi ;;
+  esac
+  command -v redis-server >/dev/null || say "no redis-server: its tests will report themselves skipped"
+}
+
 case "${1:-}" in
   system) system ;;
+  redis) redis ;;
   python) python "$2" ;;
-  *) die "usage: setup.sh system | python CACHE" ;;
+  *) die "usage: setup.sh system | redis | python CACHE" ;;
 esac

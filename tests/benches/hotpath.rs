@@ -3,7 +3,10 @@
 //!
 //! Frames are those of the recorded BTC capture, or of the synthetic market where that is absent. Every operation is
 //! timed by itself, rounds are interleaved, the median of rounds is shown. A clock call costs some 20 to 40 ns and is
-//! printed as a stage of its own.
+//! printed as a stage of its own. Throughput is measured over whole captures; see [`throughput`].
+
+#[path = "hotpath/throughput.rs"]
+mod throughput;
 
 use domain::codec::Wire;
 use domain::config::{EngineConfig, StrategyConfig};
@@ -17,7 +20,8 @@ use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use venues::binance::{SymbolTable, decode};
+use venues::binance::decode;
+use venues::wire::SymbolTable;
 
 const ROUNDS: usize = 7;
 
@@ -59,7 +63,7 @@ fn instrument() -> Instrument {
     Instrument {
         id: domain::InstrumentId(0),
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: "BTCUSDT".try_into().expect("short"),
         base: "BTC".try_into().expect("short"),
         quote: "USDT".try_into().expect("short"),
@@ -68,6 +72,9 @@ fn instrument() -> Instrument {
         qty_min: domain::Lots::new(1),
         qty_max: domain::Lots::new(900_000_000),
         value_min: domain::TickLots::new(50_000_000),
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     }
 }
 
@@ -104,6 +111,7 @@ fn main() {
     let table = SymbolTable::new([frames.instrument.clone()]);
     let [mut clock, mut bare, mut decoding, mut append, mut write, mut apply, mut step] = <[Sample; 7]>::default();
     let (mut steps_total, mut frames_total, mut effects_hash) = (0, 0, String::new());
+    let mut levels_total = 0;
     for _ in 0..ROUNDS {
         let mut events = Vec::new();
         for (ts, text) in &frames.texts {
@@ -121,7 +129,7 @@ fn main() {
         }
         frames_total += frames.texts.len();
         bench_journal(&events, &mut append, &mut write);
-        bench_book(&events, &mut apply);
+        levels_total += bench_book(&events, &mut apply);
         steps_total += events.len();
         effects_hash = bench_step(&frames.instrument, &events, &mut step);
     }
@@ -147,6 +155,9 @@ fn main() {
         );
     }
     assert_eq!(steps_total, frames_total, "every frame is an event");
+    let apply_ns: u64 = apply.0.iter().sum();
+    println!("book: {} ns a level over {levels_total} levels of live deltas", apply_ns / levels_total.max(1));
+    throughput::bench();
 }
 
 fn bench_journal(events: &[(u64, Event)], append: &mut Sample, write: &mut Sample) {
@@ -162,18 +173,24 @@ fn bench_journal(events: &[(u64, Event)], append: &mut Sample, write: &mut Sampl
     }
 }
 
-fn bench_book(events: &[(u64, Event)], apply: &mut Sample) {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
-    let mut news = book.on_link(true);
+/// How many levels were applied.
+fn bench_book(events: &[(u64, Event)], apply: &mut Sample) -> u64 {
+    let mut levels = 0;
+    let (mut book, mut stats) = (Book::new(&instrument()), BookStats::default());
+    let mut news = book.on_link(0, true);
     for (ts, event) in events {
         news = match event {
             Event::BookSnapshot(snapshot) => book.on_snapshot(*ts, snapshot, &mut stats),
-            Event::BookDelta(delta) if book.is_live() => apply.time(|| book.on_delta(*ts, delta, &mut stats)),
+            Event::BookDelta(delta) if book.is_live() => {
+                levels += (delta.bids.len() + delta.asks.len()) as u64;
+                apply.time(|| book.on_delta(*ts, delta, &mut stats))
+            }
             Event::BookDelta(delta) => book.on_delta(*ts, delta, &mut stats),
             _ => continue,
         };
     }
     assert!(black_box(news).applied && book.is_live(), "the book stays live to the end");
+    levels
 }
 
 fn bench_step(instrument: &Instrument, events: &[(u64, Event)], step: &mut Sample) -> String {
@@ -181,7 +198,7 @@ fn bench_step(instrument: &Instrument, events: &[(u64, Event)], step: &mut Sampl
     let mut out = Vec::new();
     let first = events.first().map_or(0, |(ts, _)| *ts);
     let session = Session { run: RunId::from("bench").expect("short"), home: 0, epoch: 0, seed: 7 };
-    let link = |channel| Event::Link(Link { venue: Venue::Binance, channel, up: true });
+    let link = |channel| Event::Link(Link { venue: Venue::BINANCE, channel, up: true });
     let opening =
         [Event::Session(session), Event::Instrument(instrument.clone()), link(Channel::Market), link(Channel::Orders)];
     for event in &opening {

@@ -3,8 +3,9 @@
 //!
 //! Decoding never trusts a length: what is announced must be there.
 
-use crate::event::{Balance, BookDelta, BookSnapshot, Channel, Event, ExecReport, Level, Link, OperatorCommand};
-use crate::event::{Quote, Session, Trade};
+use crate::event::{Allowed, Balance, Bar, BookDelta, BookSnapshot, Channel, Event, ExecReport, Funding, Level, Link};
+use crate::event::{Liquidation, Mark, OpenInterest, OperatorCommand, Quote, Session, Status, Trade};
+use crate::instrument::{BookFeed, BookRule, Checksum, ChecksumText, Contract};
 use crate::order::{ExecEvent, Fee, Fill, OrderKind, OrderRequest, TimeInForce, VenueOrderStatus};
 use crate::{
     ClientOrderId, Decimal, Increment, Instrument, InstrumentId, Lots, Position, Side, StrategyId, TickLots, Ticks,
@@ -14,7 +15,7 @@ use arrayvec::ArrayString;
 use thiserror::Error;
 
 /// Version of the layout, stored in every journal segment.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -238,7 +239,60 @@ impl Wire for Vec<Level> {
     }
 }
 
-wire_tags!(Venue { Binance = 1 });
+impl Wire for Venue {
+    fn put(&self, out: &mut Vec<u8>) {
+        // At most 16 bytes.
+        out.push(u8::try_from(self.name().len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(self.name().as_bytes());
+    }
+    fn take(r: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let at = r.at;
+        let n = u8::take(r)?;
+        let name = std::str::from_utf8(r.bytes(usize::from(n))?).ok();
+        name.and_then(Venue::parse).ok_or(CodecError::Text { at })
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_some().put(out);
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+    fn take(r: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(if bool::take(r)? { Some(T::take(r)?) } else { None })
+    }
+}
+
+impl Wire for Contract {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Contract::Spot => out.push(1),
+            Contract::Linear(size) => {
+                out.push(2);
+                size.put(out);
+            }
+            Contract::Inverse(size) => {
+                out.push(3);
+                size.put(out);
+            }
+        }
+    }
+    fn take(r: &mut Reader<'_>) -> Result<Self, CodecError> {
+        let at = r.at;
+        Ok(match u8::take(r)? {
+            1 => Contract::Spot,
+            2 => Contract::Linear(Wire::take(r)?),
+            3 => Contract::Inverse(Wire::take(r)?),
+            tag => return Err(CodecError::Tag { of: "Contract", tag, at }),
+        })
+    }
+}
+
+wire_tags!(BookFeed { Asked = 1, Pushed = 2 });
+wire_tags!(ChecksumText { Digits = 1, Decimals = 2 });
+wire_tags!(Allowed { All = 1, PostOnly = 2, CancelOnly = 3, Nothing = 4 });
 wire_tags!(Side { Buy = 1, Sell = 2 });
 wire_tags!(Channel { Market = 1, Orders = 2 });
 wire_tags!(OrderKind { Limit = 1, PostOnly = 2 });
@@ -267,9 +321,32 @@ wire_struct!(Decimal { mantissa, scale });
 wire_struct!(Increment { units, scale });
 wire_struct!(Level { price, qty });
 wire_struct!(Session { run, home, epoch, seed });
-wire_struct!(Instrument { id, version, venue, symbol, base, quote, tick, lot, qty_min, qty_max, value_min });
-wire_struct!(BookSnapshot { instrument, ts_venue_ns, last_id, bids, asks });
-wire_struct!(BookDelta { instrument, ts_venue_ns, first_id, last_id, bids, asks });
+wire_struct!(Checksum { levels, text });
+wire_struct!(BookRule { feed, depth, checksum });
+wire_struct!(Instrument {
+    id,
+    version,
+    venue,
+    symbol,
+    base,
+    quote,
+    tick,
+    lot,
+    qty_min,
+    qty_max,
+    value_min,
+    contract,
+    trade,
+    book
+});
+wire_struct!(BookSnapshot { instrument, ts_venue_ns, last_id, bids, asks, checksum });
+wire_struct!(BookDelta { instrument, ts_venue_ns, first_id, last_id, bids, asks, checksum });
+wire_struct!(Bar { instrument, seconds, open_ns, open, high, low, close, volume, last });
+wire_struct!(Mark { instrument, ts_venue_ns, mark, index });
+wire_struct!(Funding { instrument, ts_venue_ns, rate, next_ns });
+wire_struct!(OpenInterest { instrument, ts_venue_ns, size });
+wire_struct!(Liquidation { instrument, ts_venue_ns, liquidated, price, qty });
+wire_struct!(Status { venue, instrument, allowed, said });
 wire_struct!(Quote { instrument, ts_venue_ns, update_id, bid, ask });
 wire_struct!(Trade { instrument, ts_venue_ns, trade_id, price, qty, aggressor });
 wire_struct!(Link { venue, channel, up });
@@ -369,6 +446,11 @@ macro_rules! wire_event {
                         reason.put(out);
                     }
                     Event::Timer => out.push(21),
+                    Event::BookGap { instrument, reason } => {
+                        out.push(22);
+                        instrument.put(out);
+                        reason.put(out);
+                    }
                 }
             }
             fn take(r: &mut Reader<'_>) -> Result<Self, CodecError> {
@@ -377,6 +459,7 @@ macro_rules! wire_event {
                     $($tag => Event::$variant(Wire::take(r)?),)*
                     20 => Event::SnapshotFailed { instrument: Wire::take(r)?, reason: Wire::take(r)? },
                     21 => Event::Timer,
+                    22 => Event::BookGap { instrument: Wire::take(r)?, reason: Wire::take(r)? },
                     tag => return Err(CodecError::Tag { of: "Event", tag, at }),
                 })
             }
@@ -394,6 +477,12 @@ wire_event!(
     Exec = 8,
     Balance = 9,
     Operator = 10,
+    Bar = 11,
+    Mark = 12,
+    Funding = 13,
+    OpenInterest = 14,
+    Liquidation = 15,
+    Status = 16,
 );
 
 #[cfg(test)]
@@ -435,18 +524,52 @@ pub(crate) mod tests {
         ];
         prop_oneof![
             Just(Event::Timer),
-            (any::<u16>(), any::<u64>(), any::<u64>(), any::<u64>(), levels(), levels()).prop_map(
-                |(i, ts_venue_ns, first_id, last_id, bids, asks)| Event::BookDelta(BookDelta {
+            (any::<u16>(), any::<u64>(), any::<u64>(), any::<u64>(), levels(), levels(), any::<Option<u32>>())
+                .prop_map(|(i, ts_venue_ns, first_id, last_id, bids, asks, checksum)| Event::BookDelta(BookDelta {
                     instrument: InstrumentId(i),
                     ts_venue_ns,
                     first_id,
                     last_id,
                     bids,
-                    asks
-                })
-            ),
+                    asks,
+                    checksum
+                })),
+            (any::<u16>(), any::<i128>(), any::<u64>()).prop_map(|(i, rate, next_ns)| Event::Funding(Funding {
+                instrument: InstrumentId(i),
+                ts_venue_ns: 7,
+                rate: Decimal::new(rate, 8),
+                next_ns
+            })),
+            (any::<u16>(), any::<i128>(), any::<bool>()).prop_map(|(i, n, both)| Event::Mark(Mark {
+                instrument: InstrumentId(i),
+                ts_venue_ns: 7,
+                mark: Some(Decimal::new(n, 2)),
+                index: both.then(|| Decimal::new(n, 3))
+            })),
+            (any::<Option<u16>>(), "[a-z0-9-]{1,16}", ".{0,40}").prop_map(|(i, venue, said)| Event::Status(Status {
+                venue: Venue::parse(&venue).unwrap(),
+                instrument: i.map(InstrumentId),
+                allowed: Allowed::CancelOnly,
+                said: note(&said)
+            })),
+            (any::<u16>(), any::<i64>(), any::<u64>()).prop_map(|(i, price, qty)| Event::Liquidation(Liquidation {
+                instrument: InstrumentId(i),
+                ts_venue_ns: 7,
+                liquidated: Side::Sell,
+                price: Ticks::new(price),
+                qty: Lots::new(qty)
+            })),
+            (any::<u16>(), ".{0,40}")
+                .prop_map(|(i, t)| Event::BookGap { instrument: InstrumentId(i), reason: note(&t) }),
             (any::<u16>(), any::<u64>(), levels(), levels()).prop_map(|(i, last_id, bids, asks)| {
-                Event::BookSnapshot(BookSnapshot { instrument: InstrumentId(i), ts_venue_ns: 0, last_id, bids, asks })
+                Event::BookSnapshot(BookSnapshot {
+                    instrument: InstrumentId(i),
+                    ts_venue_ns: 0,
+                    last_id,
+                    bids,
+                    asks,
+                    checksum: None,
+                })
             }),
             (id, any::<u64>(), exec).prop_map(|(id, ts_venue_ns, event)| Event::Exec(ExecReport {
                 id,
@@ -454,7 +577,7 @@ pub(crate) mod tests {
                 event
             })),
             ".{0,100}".prop_map(|t| Event::Operator(OperatorCommand::Halt { reason: note(&t) })),
-            (any::<bool>()).prop_map(|up| Event::Link(Link { venue: Venue::Binance, channel: Channel::Orders, up })),
+            (any::<bool>()).prop_map(|up| Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Orders, up })),
         ]
     }
 

@@ -34,6 +34,13 @@ pub enum Event {
     BookSnapshot(BookSnapshot),
     /// A change of a book.
     BookDelta(BookDelta),
+    /// Something of a book was lost: it is not to be believed before a new whole one.
+    BookGap {
+        /// Whose book.
+        instrument: InstrumentId,
+        /// What is known about it.
+        reason: Note,
+    },
     /// The snapshot that was asked for did not come.
     SnapshotFailed {
         /// Whose book.
@@ -45,6 +52,18 @@ pub enum Event {
     Quote(Quote),
     /// A public trade.
     Trade(Trade),
+    /// A bar as the venue makes it.
+    Bar(Bar),
+    /// What a derivative is valued at.
+    Mark(Mark),
+    /// What holding a perpetual costs.
+    Funding(Funding),
+    /// How much of a derivative is held.
+    OpenInterest(OpenInterest),
+    /// Somebody's position was closed by force.
+    Liquidation(Liquidation),
+    /// What the venue, or one of its markets, lets be done.
+    Status(Status),
     /// A connection came up or went down.
     Link(Link),
     /// News of one of our orders.
@@ -92,6 +111,8 @@ pub struct BookSnapshot {
     pub bids: Vec<Level>,
     /// Asks, best first.
     pub asks: Vec<Level>,
+    /// The venue's checksum of the book, where it sends one; see [`crate::instrument::Checksum`].
+    pub checksum: Option<u32>,
 }
 
 /// A change of a book, covering the ids `first_id..=last_id`.
@@ -109,6 +130,8 @@ pub struct BookDelta {
     pub bids: Vec<Level>,
     /// Changed ask levels.
     pub asks: Vec<Level>,
+    /// The venue's checksum of the book after the change, where it sends one.
+    pub checksum: Option<u32>,
 }
 
 /// Best bid and ask.
@@ -141,6 +164,108 @@ pub struct Trade {
     pub qty: Lots,
     /// Who took: `Buy` lifted the ask.
     pub aggressor: Side,
+}
+
+/// A bar as the venue makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Of what.
+    pub instrument: InstrumentId,
+    /// Length, seconds.
+    pub seconds: u32,
+    /// When it began, ns.
+    pub open_ns: u64,
+    /// First price.
+    pub open: Ticks,
+    /// Highest price.
+    pub high: Ticks,
+    /// Lowest price.
+    pub low: Ticks,
+    /// Last price.
+    pub close: Ticks,
+    /// Traded size.
+    pub volume: Lots,
+    /// False while it may still change.
+    pub last: bool,
+}
+
+/// What a derivative is valued at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// The venue's clock, ns.
+    pub ts_venue_ns: u64,
+    /// The price that positions are valued at, quote per base.
+    pub mark: Option<Decimal>,
+    /// The price of what it stands for, over several venues.
+    pub index: Option<Decimal>,
+}
+
+/// What holding a perpetual costs: longs pay shorts when the rate is positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Funding {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// The venue's clock, ns.
+    pub ts_venue_ns: u64,
+    /// Share of the position's value, 0.0001 = 0.01 %.
+    pub rate: Decimal,
+    /// When it is paid next, ns; 0 if not stated.
+    pub next_ns: u64,
+}
+
+/// How much of a derivative is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenInterest {
+    /// Of which.
+    pub instrument: InstrumentId,
+    /// The venue's clock, ns.
+    pub ts_venue_ns: u64,
+    /// In units of size, each position counted once: a venue that counts both sides is halved before it comes here.
+    pub size: Decimal,
+}
+
+/// Somebody's position was closed by force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Liquidation {
+    /// Of which.
+    pub instrument: InstrumentId,
+    /// The venue's clock, ns.
+    pub ts_venue_ns: u64,
+    /// What was held: `Buy` = a long was closed.
+    pub liquidated: Side,
+    /// Price as the venue tells it; what it means differs.
+    pub price: Ticks,
+    /// Size.
+    pub qty: Lots,
+}
+
+/// What a venue lets be done, the strictest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allowed {
+    /// Everything.
+    All,
+    /// Resting orders and cancels.
+    PostOnly,
+    /// Cancels.
+    CancelOnly,
+    /// Nothing.
+    Nothing,
+}
+
+/// What a venue, or one of its markets, lets be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Which venue.
+    pub venue: Venue,
+    /// One market of it; `None` = all.
+    pub instrument: Option<InstrumentId>,
+    /// What is allowed.
+    pub allowed: Allowed,
+    /// In the venue's own words.
+    pub said: Note,
 }
 
 /// What a connection carries.

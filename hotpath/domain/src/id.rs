@@ -1,30 +1,77 @@
 //! Ids and small closed sets. Every id is derived, never drawn: run + component + counter, or the venue's own text.
 
 use arrayvec::ArrayString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use thiserror::Error;
 
-/// A venue (exchange) we speak to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Venue {
-    /// Binance Spot.
-    Binance,
-}
+/// A venue (exchange, or one market of it) by its lower-case name: `binance`, `binance-usdm`, `kraken`. A name and not a
+/// closed set: the core treats all alike, and what is special about one stands in its instruments' rules.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Venue([u8; VENUE_MAX]);
+
+/// Longest name of a venue, bytes.
+const VENUE_MAX: usize = 16;
 
 impl Venue {
-    /// The lower-case name used in files, configs and partitions.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Venue::Binance => "binance",
+    /// Binance Spot.
+    pub const BINANCE: Venue = Venue::named("binance");
+
+    /// The venue of this name: 1 to 16 lower-case letters, digits and hyphens.
+    ///
+    /// # Panics
+    /// For any other name; for names in the program's own text. See [`Venue::parse`].
+    pub const fn named(name: &str) -> Venue {
+        match Venue::parse(name) {
+            Some(venue) => venue,
+            None => panic!("a venue's name is 1 to 16 lower-case letters, digits and hyphens"),
         }
+    }
+
+    /// The venue of this name, if it is a name.
+    pub const fn parse(name: &str) -> Option<Venue> {
+        let bytes = name.as_bytes();
+        if bytes.is_empty() || bytes.len() > VENUE_MAX {
+            return None;
+        }
+        let (mut padded, mut at) = ([0; VENUE_MAX], 0);
+        while at < bytes.len() {
+            if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+                return None;
+            }
+            padded[at] = bytes[at];
+            at += 1;
+        }
+        Some(Venue(padded))
+    }
+
+    /// The lower-case name used in files, configs and partitions.
+    pub fn name(&self) -> &str {
+        let length = self.0.iter().position(|b| *b == 0).unwrap_or(VENUE_MAX);
+        // Only ASCII gets in.
+        std::str::from_utf8(&self.0[..length]).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Venue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+impl fmt::Debug for Venue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+impl Serialize for Venue {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.name())
+    }
+}
+impl<'de> Deserialize<'de> for Venue {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Venue, D::Error> {
+        let name = <std::borrow::Cow<'_, str>>::deserialize(d)?;
+        Venue::parse(&name).ok_or_else(|| de::Error::custom(format!("`{name}` is no venue's name")))
     }
 }
 

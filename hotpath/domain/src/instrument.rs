@@ -30,6 +30,72 @@ pub struct Instrument {
     pub qty_max: Lots,
     /// Smallest order value.
     pub value_min: TickLots,
+    /// What one unit of size is.
+    pub contract: Contract,
+    /// We may trade it; what we may not is only watched. Never true of anything but spot.
+    pub trade: bool,
+    /// How its book is kept in step with the venue's.
+    pub book: BookRule,
+}
+
+/// What one unit of size is. Only [`Contract::Spot`] is traded; the others are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contract {
+    /// One of the base asset, which changes hands.
+    Spot,
+    /// A derivative settled in quote, worth so much of base.
+    Linear(Decimal),
+    /// A derivative settled in base, worth so much of quote.
+    Inverse(Decimal),
+}
+
+/// How a book is kept in step with the venue's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookRule {
+    /// Where whole books come from.
+    pub feed: BookFeed,
+    /// Levels a side keeps: what is pushed past them is gone without a word. 0 = as many as there are.
+    pub depth: u16,
+    /// What changes of the book are proven by, besides their ids.
+    pub checksum: Option<Checksum>,
+}
+
+impl BookRule {
+    /// Changes are streamed, the whole book is asked for; nothing is cut, ids are all the proof.
+    pub const ASKED: BookRule = BookRule { feed: BookFeed::Asked, depth: 0, checksum: None };
+    /// Whole books come in the stream.
+    pub const PUSHED: BookRule = BookRule { feed: BookFeed::Pushed, depth: 0, checksum: None };
+}
+
+/// Where whole books come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BookFeed {
+    /// From a question beside the stream: changes are kept until its answer bridges them.
+    Asked,
+    /// From the stream itself, before the changes that build on it, and anew whenever the venue likes.
+    Pushed,
+}
+
+/// CRC32 (IEEE) over the text of a book's best levels, as some venues send it with every change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksum {
+    /// Levels of each side that go in; fewer when there are fewer.
+    pub levels: u8,
+    /// How they are written.
+    pub text: ChecksumText,
+}
+
+/// How levels are written for a [`Checksum`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChecksumText {
+    /// Asks, then bids, best first; price and size without point and leading zeros, nothing between them. The digits
+    /// after the point are those of tick and lot (Kraken).
+    Digits,
+    /// Bid, ask, bid, ask, best first; price and size as plain decimals without trailing zeros, `:` between all (OKX).
+    Decimals,
 }
 
 impl Instrument {
@@ -75,7 +141,7 @@ mod tests {
         Instrument {
             id: InstrumentId(0),
             version: 1,
-            venue: Venue::Binance,
+            venue: Venue::BINANCE,
             symbol: ArrayString::from("BTCUSDT").unwrap(),
             base: Asset::from("BTC").unwrap(),
             quote: Asset::from("USDT").unwrap(),
@@ -84,6 +150,9 @@ mod tests {
             qty_min: Lots::new(1),
             qty_max: Lots::new(900_000_000),
             value_min: TickLots::new(50_000_000),
+            contract: Contract::Spot,
+            trade: true,
+            book: BookRule::ASKED,
         }
     }
 

@@ -257,6 +257,28 @@ impl Decimal {
     }
 }
 
+/// Powers of ten that an `i64` holds.
+const POWERS: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut n = 1;
+    while n < 19 {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
+/// Appends the leading digits of `text`, at most so many, to those of `n`; with it comes how many there were.
+#[inline]
+fn digits(text: &[u8], mut n: i64, most: usize) -> (i64, usize) {
+    let mut at = 0;
+    while at < most && text[at].is_ascii_digit() {
+        n = n * 10 + i64::from(text[at] - b'0');
+        at += 1;
+    }
+    (n, at)
+}
+
 fn pow10(n: u8) -> Option<i128> {
     10i128.checked_pow(u32::from(n))
 }
@@ -349,6 +371,13 @@ impl Increment {
     /// # Errors
     /// [`NumError::OffStep`] when it is not a whole number of steps, else as [`Decimal::parse`].
     pub fn count(self, text: &str) -> Result<i64, NumError> {
+        match self.count_short(text.as_bytes()) {
+            Some(n) => Ok(n),
+            None => self.count_long(text),
+        }
+    }
+
+    fn count_long(self, text: &str) -> Result<i64, NumError> {
         // One pass over the digits; the common case (a power-of-ten step, zeros beyond its scale) never divides.
         let mut digits = text.as_bytes();
         let negative = matches!(digits.first(), Some(b'-'));
@@ -390,6 +419,26 @@ impl Increment {
             n /= units;
         }
         Ok(if negative { -n } else { n })
+    }
+
+    /// The same for what nearly all texts are: few digits, a step that is a power of ten, no sign, no error. `None` for
+    /// all others. So few digits cannot overflow, and nothing has to be looked at after each.
+    #[inline]
+    fn count_short(self, text: &[u8]) -> Option<i64> {
+        if self.units != 1 || text.len() > 18 {
+            return None;
+        }
+        let (n, whole) = digits(text, 0, text.len());
+        let (fraction, kept_most) = match text[whole..].split_first() {
+            None => (&[][..], 0),
+            Some((b'.', fraction)) => (fraction, fraction.len().min(usize::from(self.scale))),
+            Some(_) => return None,
+        };
+        let (n, kept) = digits(fraction, n, kept_most);
+        if whole + fraction.len() == 0 || !fraction[kept..].iter().all(|c| *c == b'0') {
+            return None;
+        }
+        n.checked_mul(*POWERS.get(usize::from(self.scale) - kept)?)
     }
 
     /// `n` steps as an exact decimal.
@@ -452,6 +501,15 @@ mod tests {
                 (Err(NumError::OffStep { .. }), None) => {}
                 (Err(NumError::Overflow(_)), _) => {}
                 (got, want) => prop_assert!(false, "{text} at {step}: {got:?}, slow way says {want:?}"),
+            }
+        }
+
+        /// Text of any form, also with leading zeros, a point at an end, signs, and what is no number.
+        #[test]
+        fn the_short_way_counts_like_the_long_one(text in "[-+]?[0-9]{0,11}[.,x]?[0-9]{0,11}[.0]{0,3}", scale in 0u8..20, units in 1u64..3) {
+            let step = Increment { units, scale };
+            if let Some(short) = step.count_short(text.as_bytes()) {
+                prop_assert_eq!(step.count_long(&text).unwrap(), short, "{} at {}", text, step);
             }
         }
 

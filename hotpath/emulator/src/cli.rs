@@ -1,6 +1,7 @@
 //! The command line of `traider-emulator`. One JSON line on stdout says that it serves and where; everything else
 //! goes to stderr. Exit codes: 0 stopped or asked to, 1 failure, 2 usage, 5 port taken.
 
+use crate::fault::{self, Fault};
 use crate::{Config, Running, ServeError, SourceSpec, Speed, serve};
 use clap::Parser;
 use domain::Decimal;
@@ -18,11 +19,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const PORT_TAKEN: u8 = 5;
 
-/// A venue on this machine: Binance Spot's dialect over a recorded or synthetic market.
+/// A venue on this machine: the dialect of a real one over a recorded or synthetic market. One process is one venue;
+/// several at once are several processes, each with its own port, seed, clock and faults, so that one can be killed alone.
 #[derive(Debug, Parser)]
 #[command(name = "traider-emulator", version)]
 struct Args {
-    /// The market: synthetic:SEED or capture:FILE (gzipped `<ns> <message>` lines)
+    /// Which venue it is to be: binance, binance-usdm, kraken, coinbase, bybit, bybit-linear, okx
+    #[arg(long, default_value = "binance")]
+    dialect: String,
+    /// The market: synthetic:SEED, capture:FILE (gzipped `<ns> <message>` lines of Binance Spot), or recording:FILE
+    /// (.jsonl.zst or .gz of any venue, served as it is)
     #[arg(long)]
     source: SourceSpec,
     /// Market seconds per second: 1, any number, or max
@@ -34,9 +40,27 @@ struct Args {
     /// File to write the ready line to, once serving
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
-    /// Symbol to serve; may be repeated
-    #[arg(long)]
+    /// Symbols to serve; may be repeated
+    #[arg(long, alias = "symbols", num_args = 1..)]
     symbol: Vec<String>,
+    /// What the venue's clock is ahead of the market's, ms
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    clock_offset_ms: i64,
+    /// Something to go wrong, as in "at=5s gap symbol=BTC/USD"; may be repeated
+    #[arg(long)]
+    fault: Vec<Fault>,
+    /// File of such lines
+    #[arg(long, value_name = "PATH")]
+    fault_file: Option<PathBuf>,
+    /// Draw so many faults
+    #[arg(long, default_value_t = 0)]
+    faults: u32,
+    /// Seed to draw them from
+    #[arg(long, default_value_t = 1)]
+    fault_seed: u64,
+    /// Market seconds between two drawn faults, on average
+    #[arg(long, default_value_t = 10)]
+    fault_every: u64,
     /// Quote asset held at the start
     #[arg(long, default_value = "100000", value_parser = amount)]
     quote_balance: Decimal,
@@ -104,7 +128,10 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
+    let script = script(&args)?;
+    let drawn = (args.faults > 0).then_some((args.fault_seed, args.faults, args.fault_every * 1_000_000_000));
     let config = Config {
+        dialect: args.dialect,
         source: args.source,
         speed: args.speed,
         port: args.port,
@@ -117,6 +144,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
         hold: args.hold,
         require_key: args.require_key,
         seconds: args.seconds,
+        clock_offset_ms: args.clock_offset_ms,
+        script,
+        drawn,
     };
     let (source, speed) = (config.source.to_string(), config.speed.to_string());
     // Before serving, so that a signal right after the ready line is not lost.
@@ -132,9 +162,21 @@ async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The faults written on the command line and in the file.
+fn script(args: &Args) -> anyhow::Result<Vec<Fault>> {
+    let mut script = args.fault.clone();
+    if let Some(path) = &args.fault_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| anyhow::anyhow!("could not read the script of faults `{}`: {e}", path.display()))?;
+        script.extend(fault::script::read(&text).map_err(anyhow::Error::msg)?);
+    }
+    Ok(script)
+}
+
 fn announce(running: &Running, source: &str, speed: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let addr = running.addr;
     let line = json!({
+        "dialect": running.dialect,
         "address": addr.to_string(),
         "rest": format!("http://{addr}"),
         "stream": format!("ws://{addr}/stream"),

@@ -1,6 +1,7 @@
 //! One WebSocket connection: a writer that drains a bounded queue, keeps the connection alive as Binance does (ping
 //! every 20 s, gone after 60 s without a pong) and says goodbye, and a reader that hands on what comes in.
 
+use crate::line::Hand;
 use crate::state::{Out, Shared};
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -24,6 +25,8 @@ pub enum Incoming<'a> {
     Text(&'a str),
     /// The answer to a ping.
     Pong(&'a [u8]),
+    /// A ping, answered already.
+    Ping,
 }
 
 /// Serves the connection until either side ends it.
@@ -31,13 +34,14 @@ pub async fn run(
     socket: WebSocket,
     rx: mpsc::Receiver<Out>,
     shared: Arc<Shared>,
+    hand: Arc<Hand>,
     mut on: impl FnMut(Incoming<'_>) + Send,
 ) {
     // Dropped when all is said: a server that stops waits for it.
     let _serving = shared.stop.subscribe();
     let (sink, mut stream) = socket.split();
     let answered = Arc::new(AtomicBool::new(true));
-    let mut writer = tokio::spawn(write(sink, rx, shared.stop.subscribe(), answered.clone()));
+    let mut writer = tokio::spawn(write(sink, rx, shared.stop.subscribe(), answered.clone(), hand));
     loop {
         let message = tokio::select! {
             message = stream.next() => message,
@@ -56,7 +60,8 @@ pub async fn run(
                 answered.store(true, Ordering::Relaxed);
                 on(Incoming::Pong(&payload));
             }
-            Some(Ok(Message::Ping(_) | Message::Binary(_))) => {}
+            Some(Ok(Message::Ping(_))) => on(Incoming::Ping),
+            Some(Ok(Message::Binary(_))) => {}
             Some(Ok(Message::Close(_)) | Err(_)) | None => break,
         }
     }
@@ -69,6 +74,7 @@ async fn write(
     mut rx: mpsc::Receiver<Out>,
     mut stop: watch::Receiver<bool>,
     answered: Arc<AtomicBool>,
+    hand: Arc<Hand>,
 ) {
     let mut keep_alive = tokio::time::interval(PING_EVERY);
     keep_alive.tick().await;
@@ -87,6 +93,21 @@ async fn write(
             out = rx.recv() => match out {
                 Some(Out::Text(text)) => Message::Text(text),
                 Some(Out::Ping(payload)) => Message::Ping(payload),
+                Some(Out::Raw(bytes)) => {
+                    hand.put(&bytes);
+                    if sink.flush().await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Some(Out::Reset(bytes)) => {
+                    hand.put(&bytes);
+                    hand.reset();
+                    if sink.flush().await.is_ok() {
+                        tracing::debug!("a connection outlived its reset");
+                    }
+                    return;
+                }
                 Some(Out::Close(code, reason)) => break (code, reason),
                 None => break (1008, "too slow"),
             },

@@ -1,34 +1,43 @@
-//! A venue on this machine: it speaks Binance Spot's REST, stream and WebSocket API dialect on one loopback port,
-//! over a recorded capture or a synthetic market, and fills orders with `sim`. Orders, fills and balances live as
-//! long as the process.
+//! A venue on this machine: it speaks the dialect of a real one on one loopback port, over a synthetic market, a
+//! recorded capture, or a recording served as it is. Binance Spot takes orders too, filled with `sim`; of the others
+//! there is the public side. Orders, fills and balances live as long as the process. What a real venue does on a bad
+//! day, a script of faults does here.
 //!
 //! Left out on purpose: signatures and clock checks (any key is good), rate-limit bans, stop orders, order lists.
 //!
-//! Start reading at [`serve`]; `emitter` decides when market messages go out, `wsapi` handles orders.
+//! Start reading at [`serve`]; `emitter` decides when market messages go out, `feed` sends them through the faults to
+//! everybody, `dialect` holds the venues.
 #![warn(missing_docs)]
 
 pub mod cli;
+mod client;
 mod clock;
 mod connection;
+mod control;
+mod dialect;
 mod emitter;
-mod ids;
+pub mod fault;
+mod feed;
 mod klines;
-mod rest;
+mod line;
+mod replay;
 pub mod source;
 mod state;
-mod streams;
-mod text;
-mod wsapi;
+mod traffic;
+mod truth;
+mod ws;
 
 pub use clock::Speed;
 pub use source::{SourceError, SourceSpec};
 
 use crate::clock::Clock;
+use crate::dialect::Dialect;
+use crate::fault::Fault;
+use crate::line::{Gate, Peer};
 use crate::source::{Opened, capture, synthetic};
 use crate::state::{Shared, World};
 use axum::Router;
-use axum::routing::{get, post};
-use axum::serve::ListenerExt;
+use axum::middleware::from_fn_with_state;
 use domain::config::Fees;
 use domain::{Asset, Decimal};
 use sim::{QueueModel, SimConfig, SimVenue};
@@ -39,11 +48,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What to serve and how.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Which venue it is to be.
+    pub dialect: String,
     /// The market.
     pub source: SourceSpec,
     /// How fast.
@@ -68,12 +80,19 @@ pub struct Config {
     pub require_key: bool,
     /// Length of the synthetic market, market seconds; `None` is endless.
     pub seconds: Option<u64>,
+    /// What the venue's clock is ahead of the market's, ms.
+    pub clock_offset_ms: i64,
+    /// What goes wrong.
+    pub script: Vec<Fault>,
+    /// More of it, drawn: seed, how many, market time between two on average, ns.
+    pub drawn: Option<(u64, u32, u64)>,
 }
 
 impl Config {
     /// `source` at `speed` with everything else as the command line has it by default.
     pub fn new(source: SourceSpec, speed: Speed) -> Self {
         Self {
+            dialect: "binance".to_owned(),
             source,
             speed,
             port: 0,
@@ -86,6 +105,9 @@ impl Config {
             hold: false,
             require_key: false,
             seconds: None,
+            clock_offset_ms: 0,
+            script: Vec::new(),
+            drawn: None,
         }
     }
 }
@@ -93,6 +115,17 @@ impl Config {
 /// Why the server does not run.
 #[derive(Debug, Error)]
 pub enum ServeError {
+    /// A venue nobody speaks here.
+    #[error("there is no dialect `{name}`; there are {has}")]
+    Dialect {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        has: String,
+    },
+    /// A script that cannot be followed.
+    #[error("the script of faults cannot be followed: {0}")]
+    Script(String),
     /// The market cannot be used.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -114,17 +147,18 @@ pub struct Running {
     pub addr: SocketAddr,
     /// The symbols it serves.
     pub symbols: Vec<String>,
-    shared: Arc<Shared>,
-    server: JoinHandle<()>,
-    emitter: JoinHandle<()>,
+    /// Which venue it is.
+    pub dialect: &'static str,
+    stop: Arc<watch::Sender<bool>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     /// Says goodbye to every client and stops; waits two seconds at most.
     pub async fn stop(self) {
-        self.shared.stop.send_replace(true);
+        self.stop.send_replace(true);
         // Every connection holds a receiver until its client has answered the close.
-        let all = async { tokio::join!(self.server, self.emitter, self.shared.stop.closed()) };
+        let all = async { tokio::join!(futures::future::join_all(self.tasks), self.stop.closed()) };
         if tokio::time::timeout(Duration::from_secs(2), all).await.is_err() {
             tracing::debug!("a client did not hang up in time");
         }
@@ -136,16 +170,26 @@ impl Running {
 /// # Errors
 /// [`ServeError`] before anything is served.
 pub async fn serve(config: Config) -> Result<Running, ServeError> {
+    let dialect = find_dialect(&config.dialect)?;
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
     let bind = |source| ServeError::Bind { addr, source };
     let listener = TcpListener::bind(addr).await.map_err(bind)?;
     let addr = listener.local_addr().map_err(bind)?;
+    if let SourceSpec::Recording { path } = &config.source {
+        let stop = Arc::new(watch::Sender::new(false));
+        let recording = replay::Recording::read(path)?;
+        let router = replay::router(recording, config.speed, config.source.to_string(), stop.clone());
+        let tasks = vec![tokio::spawn(listen(listener, router, stop.subscribe()))];
+        return Ok(Running { addr, symbols: Vec::new(), dialect: dialect.name(), stop, tasks });
+    }
     let (opened, goodbye) = match &config.source {
         SourceSpec::Capture { path } => (capture::open(path)?, "end of capture"),
         SourceSpec::Synthetic { seed } => {
             let free_running = config.speed != Speed::Max;
-            (synthetic::open(*seed, &config.symbols, config.seconds, free_running)?, "end of synthetic market")
+            let opened = synthetic::open(dialect, *seed, &config.symbols, config.seconds, free_running)?;
+            (opened, "end of synthetic market")
         }
+        SourceSpec::Recording { path } => return Err(SourceError::Empty { path: path.clone() }.into()),
     };
     check_symbols(&opened, &config.symbols)?;
     let venue = SimVenue::new(SimConfig {
@@ -155,48 +199,75 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
         ..SimConfig::default()
     });
     let Opened { symbols, first_ns, items, free_running } = opened;
-    let names = symbols.iter().map(|s| s.instrument.symbol.to_string()).collect();
+    let names: Vec<String> = symbols.iter().map(|s| s.instrument.symbol.to_string()).collect();
+    let script = script(dialect, &config, &names)?;
     let stamp = config.source_clock || !config.speed.is_real_time();
-    let mut world = World::new(venue, symbols, Clock::new(config.speed, first_ns), stamp);
+    let mut world = World::new(dialect, venue, symbols, Clock::new(config.speed, first_ns), stamp, script);
     (world.started, world.require_key) = (!config.hold, config.require_key);
+    world.clock_offset_ns = config.clock_offset_ms.saturating_mul(1_000_000);
     let shared = Arc::new(Shared::new(world, config.source.to_string()));
-    let emitter = tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye));
-    let server = tokio::spawn(listen(listener, shared.clone()));
-    Ok(Running { addr, symbols: names, shared, server, emitter })
+    let router = router(dialect, shared.clone());
+    let tasks = vec![
+        tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye)),
+        tokio::spawn(pulse(shared.clone())),
+        tokio::spawn(listen(listener, router, shared.stop.subscribe())),
+    ];
+    Ok(Running { addr, symbols: names, dialect: dialect.name(), stop: shared.stop.clone(), tasks })
 }
 
-async fn listen(listener: TcpListener, shared: Arc<Shared>) {
-    let mut stop = shared.stop.subscribe();
-    let listener = listener.tap_io(|io| {
-        if let Err(error) = io.set_nodelay(true) {
-            tracing::debug!("no TCP_NODELAY: {error}");
+fn find_dialect(name: &str) -> Result<&'static dyn Dialect, ServeError> {
+    dialect::dialect(name).ok_or_else(|| {
+        let has = dialect::dialects().iter().map(|d| d.name()).collect::<Vec<_>>().join(", ");
+        ServeError::Dialect { name: name.to_owned(), has }
+    })
+}
+
+/// The faults of the configuration, those written and those drawn.
+fn script(dialect: &dyn Dialect, config: &Config, symbols: &[String]) -> Result<Vec<Fault>, ServeError> {
+    let mut script = config.script.clone();
+    if let Some((seed, count, every_ns)) = config.drawn {
+        let can = |kind: &fault::FaultKind| dialect.has_checksums() || *kind != fault::FaultKind::Checksum;
+        let kinds: Vec<_> = fault::FaultKind::ALL.iter().copied().filter(can).collect();
+        script.extend(fault::script::draw(seed, count, every_ns, &kinds, symbols));
+    }
+    for fault in &script {
+        if fault.kind == fault::FaultKind::Checksum && !dialect.has_checksums() {
+            return Err(ServeError::Script(format!("{} sends no checksums", dialect.name())));
         }
-    });
+        if let Some(symbol) = fault.symbol.as_ref().filter(|s| !symbols.contains(s)) {
+            return Err(ServeError::Script(format!("there is no symbol `{symbol}`")));
+        }
+    }
+    Ok(script)
+}
+
+/// Heartbeats, once a second.
+async fn pulse(shared: Arc<Shared>) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    let mut stop = shared.stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = every.tick() => shared.world().tick(),
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+async fn listen(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let stopped = async move {
         // An error means that the server is gone, which is a stop as well.
         drop(stop.wait_for(|stop| *stop).await);
     };
-    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(stopped).into_future().await;
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(Gate(listener), service).with_graceful_shutdown(stopped).into_future().await;
     if let Err(error) = served {
         tracing::error!("the listener failed: {error}");
     }
 }
 
-fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/api/v3/ping", get(rest::ping))
-        .route("/api/v3/time", get(rest::time))
-        .route("/api/v3/exchangeInfo", get(rest::exchange_info))
-        .route("/api/v3/depth", get(rest::depth))
-        .route("/api/v3/klines", get(rest::klines))
-        .route("/emulator/status", get(rest::status))
-        .route("/emulator/start", post(rest::start))
-        .route("/stream", get(streams::combined))
-        .route("/ws", get(streams::bare))
-        .route("/ws/{*streams}", get(streams::raw))
-        .route("/ws-api/v3", get(wsapi::connect))
-        .fallback(rest::unknown)
-        .with_state(shared)
+fn router(dialect: &dyn Dialect, shared: Arc<Shared>) -> Router {
+    let venue = dialect.routes().route_layer(from_fn_with_state(shared.clone(), control::watch));
+    venue.merge(control::routes()).fallback(control::unknown).with_state(shared)
 }
 
 fn check_symbols(opened: &Opened, wanted: &[String]) -> Result<(), SourceError> {

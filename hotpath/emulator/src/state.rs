@@ -1,25 +1,25 @@
 //! Everything the emulator knows, behind one lock: the simulated venue, candles, the clock, who is connected. It
 //! lives as long as the process, whoever comes and goes.
 
+use crate::client::MarketClient;
 use crate::clock::{Clock, Speed};
-use crate::ids::ClientIds;
+use crate::dialect::binance::ids::ClientIds;
+use crate::dialect::binance::text::Weight;
+use crate::dialect::binance::wsapi::report;
+use crate::dialect::{Dialect, View};
+use crate::fault::{Fault, Faults};
 use crate::klines::Klines;
 use crate::source::{Listed, Message};
-use crate::text::Weight;
-use crate::wsapi::report;
+use crate::traffic::Traffic;
+use crate::truth::Truth;
 use axum::body::Bytes;
 use axum::extract::ws::Utf8Bytes;
 use domain::{Event, InstrumentId};
 use sim::{SimOutput, SimVenue};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch};
-
-/// At maximal speed a ping follows every so many frames.
-pub const FRAMES_PER_PING: u64 = 4;
-/// So many unanswered pings stop the market.
-pub const PINGS_UNANSWERED_MAX: u64 = 2;
 
 /// What goes to a client's writer.
 #[derive(Clone, Debug)]
@@ -28,22 +28,12 @@ pub enum Out {
     Text(Utf8Bytes),
     /// A ping with this payload.
     Ping(Bytes),
+    /// Bytes that no WebSocket library would send.
+    Raw(Vec<u8>),
+    /// The same, then the connection is reset.
+    Reset(Vec<u8>),
     /// The end.
     Close(u16, &'static str),
-}
-
-/// A market-data connection.
-#[derive(Debug)]
-pub struct MarketClient {
-    /// To its writer; bounded.
-    pub tx: mpsc::Sender<Out>,
-    /// What it wants.
-    pub streams: BTreeSet<String>,
-    /// With the `{"stream","data"}` envelope.
-    pub combined: bool,
-    sent: u64,
-    pings: u64,
-    pongs: u64,
 }
 
 /// A connection to the WebSocket API.
@@ -66,6 +56,10 @@ pub struct Symbol {
     pub listed: Listed,
     /// Candles so far.
     pub klines: Klines,
+    /// The book as it is.
+    pub truth: Truth,
+    /// The book as it was at the start.
+    pub start: Truth,
     /// A client has fetched the snapshot.
     pub snapshot_served: bool,
     /// The source went past the place of its snapshot: from here the current book is served.
@@ -99,6 +93,16 @@ pub struct World {
     pub weight: Weight,
     /// Execution ids given out.
     pub executions: u64,
+    /// The venue's words.
+    pub dialect: &'static dyn Dialect,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What clients ask of us.
+    pub traffic: Traffic,
+    /// Until when the venue reads nothing, market time, ns.
+    pub deaf_until_ns: Option<u64>,
+    /// What the venue's clock is ahead of the market's, ns, faults left out.
+    pub clock_offset_ns: i64,
     clients_count: u64,
     stamp: bool,
 }
@@ -110,7 +114,7 @@ pub struct Shared {
     /// Wakes the emitter: a client came, went, subscribed, answered; a snapshot was fetched.
     pub wake: Notify,
     /// True when the server is to stop.
-    pub stop: watch::Sender<bool>,
+    pub stop: Arc<watch::Sender<bool>>,
     /// For `status`.
     pub source: String,
 }
@@ -118,7 +122,7 @@ pub struct Shared {
 impl Shared {
     /// A server's state.
     pub fn new(world: World, source: String) -> Self {
-        Self { world: Mutex::new(world), wake: Notify::new(), stop: watch::Sender::new(false), source }
+        Self { world: Mutex::new(world), wake: Notify::new(), stop: Arc::new(watch::Sender::new(false)), source }
     }
     /// The state. A panic elsewhere does not take it down: every change is whole before the lock is let go.
     pub fn world(&self) -> MutexGuard<'_, World> {
@@ -126,22 +130,35 @@ impl Shared {
     }
 }
 
+impl Symbol {
+    fn new(listed: Listed) -> Symbol {
+        let truth = Truth::of(&listed.snapshot);
+        let start = truth.clone();
+        Symbol { listed, klines: Klines::default(), truth, start, snapshot_served: false, snapshot_passed: false }
+    }
+}
+
 impl World {
     /// The state before the first item. The venue sees the start books at once.
-    pub fn new(mut venue: SimVenue, symbols: Vec<Listed>, clock: Clock, stamp: bool) -> Self {
+    pub fn new(
+        dialect: &'static dyn Dialect,
+        mut venue: SimVenue,
+        symbols: Vec<Listed>,
+        clock: Clock,
+        stamp: bool,
+        script: Vec<Fault>,
+    ) -> Self {
         let mut none = Vec::new();
         for listed in &symbols {
             let book = Event::BookSnapshot(listed.snapshot.clone());
             venue.on_market(0, &Event::Instrument(listed.instrument.clone()), &mut none);
             venue.on_market(0, &book, &mut none);
         }
-        let symbols = symbols
-            .into_iter()
-            .map(|listed| Symbol { listed, klines: Klines::default(), snapshot_served: false, snapshot_passed: false })
-            .collect();
+        let mut clock = clock;
+        let faults = Faults::new(clock.now_ns(Instant::now()), script);
         Self {
             venue,
-            symbols,
+            symbols: symbols.into_iter().map(Symbol::new).collect(),
             clock,
             frames: 0,
             finished: false,
@@ -152,6 +169,11 @@ impl World {
             ids: ClientIds::default(),
             weight: Weight::default(),
             executions: 0,
+            dialect,
+            faults,
+            traffic: Traffic::new(dialect.limits()),
+            deaf_until_ns: None,
+            clock_offset_ns: 0,
             clients_count: 0,
             stamp,
         }
@@ -160,6 +182,16 @@ impl World {
     /// Market time now, ns.
     pub fn now_ns(&mut self) -> u64 {
         self.clock.now_ns(Instant::now())
+    }
+
+    /// The venue's clock, ns: market time, shifted by what it is off.
+    pub fn venue_ns(&mut self) -> u64 {
+        let now_ns = self.now_ns();
+        now_ns.saturating_add_signed(self.shift_ns(now_ns))
+    }
+
+    fn shift_ns(&mut self, now_ns: u64) -> i64 {
+        self.clock_offset_ns + self.faults.clock_ns(now_ns)
     }
 
     /// The symbol of this name.
@@ -183,37 +215,59 @@ impl World {
         self.clients_count
     }
 
-    /// Adds a market-data connection.
-    pub fn join_market(&mut self, tx: mpsc::Sender<Out>, streams: BTreeSet<String>, combined: bool) -> u64 {
+    /// Adds a market-data connection and says hello.
+    pub fn join_market(&mut self, mut client: MarketClient) -> u64 {
         let id = self.next_client();
-        self.market.insert(id, MarketClient { tx, streams, combined, sent: 0, pings: 0, pongs: 0 });
+        let now_ns = self.now_ns();
+        let frames = client.session.hello(&self.view(now_ns));
+        let room = frames.into_iter().all(|f| client.tx.try_send(Out::Text(f.text)).is_ok());
+        if room {
+            self.market.insert(id, client);
+        }
         id
+    }
+
+    /// A market-data connection is gone.
+    pub fn leave_market(&mut self, client: u64) {
+        self.market.remove(&client);
+        self.traffic.left(client);
+    }
+
+    /// What sessions see at market time `ts_ns`.
+    pub fn view(&mut self, ts_ns: u64) -> View<'_> {
+        let shift_ns = self.shift_ns(ts_ns);
+        let stamp_ns = self.stamp.then_some(ts_ns);
+        View { symbols: &self.symbols, now_ns: ts_ns.saturating_add_signed(shift_ns), shift_ns, stamp_ns, stale: None }
     }
 
     /// True when somebody wants market data.
     pub fn has_listeners(&self) -> bool {
-        self.market.values().any(|c| !c.streams.is_empty())
+        self.market.values().any(|c| c.session.listens())
     }
 
-    /// True when somebody who wants this symbol's book has not asked for its snapshot yet.
-    pub fn awaits_snapshot(&self, symbol: usize) -> bool {
+    /// True when somebody who wants this symbol's book has not asked for its recorded snapshot yet.
+    pub fn awaits_snapshot(&mut self, symbol: usize) -> bool {
         let Some(s) = self.symbols.get(symbol) else { return false };
-        let prefix = format!("{}@depth", s.listed.instrument.symbol.to_lowercase());
-        let wants = |c: &MarketClient| c.streams.iter().any(|stream| stream.starts_with(&prefix));
-        s.listed.recorded.is_some() && !s.snapshot_served && self.market.values().any(wants)
+        if s.listed.recorded.is_none() || s.snapshot_served {
+            return false;
+        }
+        let now_ns = self.now_ns();
+        let market = std::mem::take(&mut self.market);
+        let view = self.view(now_ns);
+        let wanted = market.values().any(|c| c.session.wants_book(&view, symbol));
+        self.market = market;
+        wanted
     }
 
     /// True when a client has not answered enough pings to be sent more at maximal speed.
     pub fn is_blocked(&self) -> bool {
-        self.clock.speed() == Speed::Max
-            && self.market.values().any(|c| !c.streams.is_empty() && c.pings - c.pongs >= PINGS_UNANSWERED_MAX)
+        self.clock.speed() == Speed::Max && self.market.values().any(MarketClient::is_behind)
     }
 
     /// A client answered flow ping number `ping`.
     pub fn on_pong(&mut self, client: u64, ping: u64) {
         if let Some(c) = self.market.get_mut(&client) {
-            // A client may answer only the newest of several pings.
-            c.pongs = c.pongs.max(ping.min(c.pings));
+            c.on_pong(ping);
         }
     }
 
@@ -222,42 +276,23 @@ impl World {
         self.clock.reached(ts_ns);
         let mut outputs = Vec::new();
         self.venue.on_market(ts_ns, &message.event, &mut outputs);
-        if let Event::Trade(trade) = &message.event
-            && let Some(symbol) = self.symbols.get_mut(usize::from(trade.instrument.0))
-        {
-            symbol.klines.on_trade(trade);
+        match &message.event {
+            Event::Trade(trade) => {
+                if let Some(symbol) = self.symbols.get_mut(usize::from(trade.instrument.0)) {
+                    symbol.klines.on_trade(trade);
+                }
+            }
+            Event::BookDelta(delta) => {
+                if let Some(symbol) = self.symbols.get_mut(usize::from(delta.instrument.0)) {
+                    symbol.truth.apply(ts_ns, delta);
+                }
+            }
+            _ => {}
         }
         self.frames += 1;
         self.send_market(ts_ns, message);
+        self.disturb(ts_ns);
         self.publish(&outputs, None);
-    }
-
-    fn send_market(&mut self, ts_ns: u64, message: &Message) {
-        let mut envelope: Option<Utf8Bytes> = None;
-        let mut bare: Option<Utf8Bytes> = None;
-        let (stamp, paced) = (self.stamp, self.clock.speed() == Speed::Max);
-        self.market.retain(|id, client| {
-            if !client.streams.contains(&*message.stream) {
-                return true;
-            }
-            let text = if client.combined {
-                envelope.get_or_insert_with(|| if stamp { stamped(&message.text, ts_ns) } else { message.text.clone() })
-            } else {
-                bare.get_or_insert_with(|| Utf8Bytes::from(&message.text.as_str()[message.data.clone()]))
-            };
-            let mut kept = client.tx.try_send(Out::Text(text.clone())).is_ok();
-            client.sent += 1;
-            if paced && client.sent.is_multiple_of(FRAMES_PER_PING) {
-                client.pings += 1;
-                let payload = Bytes::from(format!("flow:{}", client.pings));
-                kept &= client.tx.try_send(Out::Ping(payload)).is_ok();
-            }
-            if !kept {
-                tracing::warn!(client = id, "too slow: its queue is full, disconnecting it as the venue would");
-            }
-            // Dropping the sender makes the writer close the connection.
-            kept
-        });
     }
 
     /// Sends news of orders and balances to everybody who subscribed to user data.
@@ -290,14 +325,5 @@ impl World {
                 tracing::warn!("a client was too slow to be told of the end");
             }
         }
-    }
-}
-
-/// The envelope with our receive time as one more member at its end.
-fn stamped(text: &Utf8Bytes, ts_ns: u64) -> Utf8Bytes {
-    let body = text.as_str().trim_end();
-    match body.strip_suffix('}') {
-        Some(open) => format!(r#"{open},"ts_recv_ns":{ts_ns}}}"#).into(),
-        None => text.clone(),
     }
 }

@@ -126,6 +126,12 @@ impl AuditRecord {
                 tagged(out, 8, halted);
                 text(out, reason);
             }
+            AuditRecord::Venue { venue, instrument, allowed, said } => {
+                tagged(out, 9, venue);
+                instrument.put(out);
+                allowed.put(out);
+                text(out, said);
+            }
         }
     }
 }

@@ -7,10 +7,10 @@ pub use crate::features::FeatureValue;
 
 use crate::risk;
 use domain::ExecEvent;
-use domain::event::Note;
+use domain::event::{Allowed, Note};
 use domain::order::Fill;
 use domain::{
-    ClientOrderId, InstrumentId, Lots, OrderRequest, OrderState, Position, Side, StrategyId, TickLots, Ticks,
+    ClientOrderId, InstrumentId, Lots, OrderRequest, OrderState, Position, Side, StrategyId, TickLots, Ticks, Venue,
 };
 use serde::Serialize;
 
@@ -143,6 +143,17 @@ pub enum AuditRecord {
         id: ClientOrderId,
         /// The news.
         news: ExecEvent,
+    },
+    /// A venue, or one of its markets, takes more or fewer kinds of orders than before.
+    Venue {
+        /// Which venue.
+        venue: Venue,
+        /// Which market of it; `None` = all.
+        instrument: Option<InstrumentId>,
+        /// What it takes.
+        allowed: Allowed,
+        /// In its own words.
+        said: Note,
     },
     /// Entries stopped or allowed again.
     Halt {

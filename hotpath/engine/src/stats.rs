@@ -42,8 +42,14 @@ pub struct BookStats {
     pub snapshots_failed: u64,
     /// Changes missing in the stream.
     pub sequence_breaks: u64,
+    /// Times somebody told that something of a book was lost.
+    pub gaps: u64,
     /// Times a book stood crossed after a change.
     pub crossed: u64,
+    /// Checksums of the venue compared with ours.
+    pub checksums: u64,
+    /// Those that were equal.
+    pub checksums_equal: u64,
     /// Book tops compared with the venue's own best bid and ask of the same update id.
     pub tops_compared: u64,
     /// Those that were equal in price and size.

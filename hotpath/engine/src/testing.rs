@@ -35,7 +35,7 @@ pub(crate) fn instrument(symbol: &str, base: &str, lot: &str) -> Instrument {
     let mut instrument = Instrument {
         id: ID,
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: symbol.try_into().unwrap(),
         base: Asset::from(base).unwrap(),
         quote: Asset::from("USDT").unwrap(),
@@ -44,6 +44,9 @@ pub(crate) fn instrument(symbol: &str, base: &str, lot: &str) -> Instrument {
         qty_min: Lots::new(1),
         qty_max: Lots::new(900_000_000),
         value_min: TickLots::ZERO,
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     };
     instrument.value_min = instrument.value_floor(decimal("5"));
     instrument
@@ -76,11 +79,19 @@ pub(crate) fn config(rules: &[StrategyRule]) -> EngineConfig {
 }
 
 pub(crate) fn delta(first_id: u64, last_id: u64, bids: &[(i64, u64)], asks: &[(i64, u64)]) -> BookDelta {
-    BookDelta { instrument: ID, ts_venue_ns: 0, first_id, last_id, bids: levels(bids), asks: levels(asks) }
+    BookDelta {
+        instrument: ID,
+        ts_venue_ns: 0,
+        first_id,
+        last_id,
+        bids: levels(bids),
+        asks: levels(asks),
+        checksum: None,
+    }
 }
 
 pub(crate) fn snapshot(last_id: u64, bids: &[(i64, u64)], asks: &[(i64, u64)]) -> BookSnapshot {
-    BookSnapshot { instrument: ID, ts_venue_ns: 0, last_id, bids: levels(bids), asks: levels(asks) }
+    BookSnapshot { instrument: ID, ts_venue_ns: 0, last_id, bids: levels(bids), asks: levels(asks), checksum: None }
 }
 
 pub(crate) fn trade(ts_venue_ns: u64, price: i64, qty: u64, aggressor: Side) -> Trade {
@@ -197,7 +208,7 @@ fn message_event(message: &serde_json::Value, rules: &Instrument) -> Event {
     let Some(stream) = message["stream"].as_str() else {
         let last_id = number(&message["lastUpdateId"]);
         let (bids, asks) = (side(&message["bids"]), side(&message["asks"]));
-        return Event::BookSnapshot(BookSnapshot { instrument, ts_venue_ns: 0, last_id, bids, asks });
+        return Event::BookSnapshot(BookSnapshot { instrument, ts_venue_ns: 0, last_id, bids, asks, checksum: None });
     };
     let data = &message["data"];
     if stream.ends_with("@bookTicker") {
@@ -223,6 +234,7 @@ fn message_event(message: &serde_json::Value, rules: &Instrument) -> Event {
         last_id: number(&data["u"]),
         bids: side(&data["b"]),
         asks: side(&data["a"]),
+        checksum: None,
     })
 }
 

@@ -90,7 +90,7 @@ pub fn instrument(id: InstrumentId, symbol: &str, seen: &Steps) -> Result<Instru
     Ok(Instrument {
         id,
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: symbol.try_into().map_err(|_| format!("symbol `{symbol}` is too long"))?,
         base: asset(&symbol[..symbol.len() - quote.len()])?,
         quote: asset(quote)?,
@@ -99,6 +99,9 @@ pub fn instrument(id: InstrumentId, symbol: &str, seen: &Steps) -> Result<Instru
         qty_min: Lots::new(1),
         qty_max: Lots::new(u64::try_from(qty_max).unwrap_or(u64::MAX)),
         value_min: TickLots::new(i128::try_from(notional).unwrap_or(i128::MAX)),
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     })
 }
 

@@ -46,7 +46,7 @@ impl Default for SimConfig {
     /// Binance Spot without discounts: 10 bps both ways, 200 open orders, pessimistic queue, refill in 10 s.
     fn default() -> Self {
         Self {
-            venue: Venue::Binance,
+            venue: Venue::BINANCE,
             fees: Fees { maker_bps: 10, taker_bps: 10 },
             queue: QueueModel::Pessimistic,
             refill_ns: 10_000_000_000,
@@ -108,6 +108,13 @@ impl SimVenue {
             Event::Trade(t) => self.on_trade(ts_ns, t, out),
             Event::Session(_)
             | Event::SnapshotFailed { .. }
+            | Event::BookGap { .. }
+            | Event::Bar(_)
+            | Event::Mark(_)
+            | Event::Funding(_)
+            | Event::OpenInterest(_)
+            | Event::Liquidation(_)
+            | Event::Status(_)
             | Event::Link(_)
             | Event::Exec(_)
             | Event::Balance(_)

@@ -3,6 +3,7 @@
 use crate::clock::ClockKind;
 use crate::daemon::Options;
 use crate::error::DaemonError;
+use crate::watched::Watched;
 use clap::{Parser, ValueEnum};
 use domain::config::EngineConfig;
 use settings::{Home, Mode};
@@ -26,6 +27,9 @@ pub struct Args {
     /// Symbols, separated by commas.
     #[arg(long, value_delimiter = ',', required = true)]
     pub symbols: Vec<String>,
+    /// A venue to watch beside the one that is traded: NAME:SYMBOL,SYMBOL or NAME=URL;SYMBOL,..; may be repeated.
+    #[arg(long, value_parser = Watched::parse)]
+    pub watch: Vec<Watched>,
     /// Where events come from.
     #[arg(long, value_enum)]
     pub mode: ModeArg,
@@ -86,6 +90,7 @@ impl Args {
         if !self.source.is_empty() {
             options.source.clone_from(&self.source);
         }
+        options.watched.clone_from(&self.watch);
         options.seed = self.seed;
         options.run_id.clone_from(&self.run_id);
         options.clock = match self.clock {

@@ -208,6 +208,7 @@ impl Control {
                 "market": t.market_up.load(Ordering::Relaxed),
                 "orders": t.orders_up.load(Ordering::Relaxed),
             },
+            "streams": t.streams.view(),
             "frames": get(&t.frames),
             "frames_unreadable": get(&t.frames_unreadable),
             "frames_other": get(&t.frames_other),

@@ -12,7 +12,7 @@ use domain::event::{Channel, Link, Note, OperatorCommand, Session, note};
 use domain::{Event, Instrument, InstrumentId, Venue};
 use engine::{AuditRecord, Effect, Engine, View};
 use settings::Halt;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -25,6 +25,7 @@ pub struct Core {
     clock: Clock,
     gateway: Gateway,
     snapshots: SyncSender<InstrumentId>,
+    watched: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
     telemetry: Arc<Telemetry>,
     narrator: Narrator,
     halts: HaltFile,
@@ -42,6 +43,8 @@ pub struct Outlets {
     pub gateway: Gateway,
     /// Wanted snapshots.
     pub snapshots: SyncSender<InstrumentId>,
+    /// Wanted snapshots of instruments that are only watched.
+    pub watched: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
     /// The log.
@@ -53,7 +56,7 @@ pub struct Outlets {
 impl Core {
     /// A core in the state of `engine`, writing to `writer`.
     pub fn new(engine: Engine, writer: Writer, clock: Clock, out: Outlets) -> Core {
-        let Outlets { gateway, snapshots, telemetry, narrator, halts } = out;
+        let Outlets { gateway, snapshots, watched, telemetry, narrator, halts } = out;
         let (effects, outward) = (Vec::with_capacity(64), Vec::with_capacity(64));
         Core {
             engine,
@@ -61,6 +64,7 @@ impl Core {
             clock,
             gateway,
             snapshots,
+            watched,
             telemetry,
             narrator,
             halts,
@@ -94,7 +98,7 @@ impl Core {
             self.apply(now_ns, &Event::Instrument(instrument))?;
         }
         for channel in [Channel::Orders, Channel::Market] {
-            self.apply(now_ns, &Event::Link(Link { venue: Venue::Binance, channel, up: false }))?;
+            self.apply(now_ns, &Event::Link(Link { venue: Venue::BINANCE, channel, up: false }))?;
         }
         self.settle()
     }
@@ -180,7 +184,7 @@ impl Core {
                         instrument: *instrument,
                         reason: note("too many snapshots are asked for at once"),
                     };
-                    self.snapshots.try_send(*instrument).err().map(full)
+                    self.watched.get(instrument).unwrap_or(&self.snapshots).try_send(*instrument).err().map(full)
                 }
                 Effect::Audit(_) => None,
             };

@@ -9,6 +9,7 @@ use crate::lock::HomeLock;
 use crate::recover::{self, Recovered};
 use crate::session::Parts;
 use crate::summary::Summary;
+use crate::watched::{self, Assigned, Watched};
 use domain::config::EngineConfig;
 use domain::{Instrument, InstrumentId, RunId};
 use engine::Engine;
@@ -42,6 +43,8 @@ pub struct Options {
     pub venue_url: String,
     /// Venue symbols.
     pub symbols: Vec<String>,
+    /// Venues that are watched beside the one that is traded.
+    pub watched: Vec<Watched>,
     /// Where events come from.
     pub mode: Mode,
     /// What feeds the run, as told.
@@ -72,6 +75,7 @@ impl Options {
             config,
             venue_url: venue_url.to_owned(),
             symbols: symbols.iter().map(|s| (*s).to_owned()).collect(),
+            watched: Vec::new(),
             mode,
             source: venue_url.to_owned(),
             seed: 1,
@@ -108,8 +112,16 @@ pub fn run(options: &Options) -> Result<Summary, DaemonError> {
 fn begin(options: &Options, started: Instant, run: Run) -> Result<Summary, DaemonError> {
     let endpoints = Endpoints::at(&options.venue_url);
     let rest = Rest::new(&endpoints.rest, REST_TIMEOUT).map_err(|e| DaemonError::Usage(e.to_string()))?;
-    let rules = instruments(options, &rest, &run.recovered.instruments)?;
-    Parts { started, run, endpoints, rest, rules }.run(options)
+    if !options.watched.is_empty() && options.clock == ClockKind::Source {
+        let why = "a replayed source has a time of its own; other venues can be watched only in real time";
+        return Err(DaemonError::Usage(why.to_owned()));
+    }
+    let known = &run.recovered.instruments;
+    let rules = instruments(options, &rest, known)?;
+    let next_id = rules.all.iter().chain(known).map(|i| i.id.0 + 1).max().unwrap_or(0);
+    let watched: Vec<Assigned> =
+        watched::assign(&options.watched, known, next_id, &options.home.run().join("budgets"))?;
+    Parts { started, run, endpoints, rest, rules, watched }.run(options)
 }
 
 /// Takes away the folder of a run that ended before its first record: it would count as the newest run and has nothing
@@ -208,7 +220,7 @@ fn instruments(options: &Options, rest: &Rest, known: &[Instrument]) -> Result<R
     let mut rules = Rules { all: Vec::new(), news: Vec::new() };
     let mut next_id = known.iter().map(|i| i.id.0 + 1).max().unwrap_or(0);
     for mut i in fetched {
-        let old = known.iter().find(|k| k.symbol == i.symbol);
+        let old = known.iter().find(|k| (k.venue, k.symbol) == (i.venue, i.symbol));
         match old {
             Some(old) => (i.id, i.version) = (old.id, old.version),
             None => {

@@ -56,6 +56,10 @@ pub struct Inputs {
     pub snapshots: Consumer<Item>,
     /// Market data; dropped when the end begins, which ends the thread behind it.
     pub market: Option<Consumer<Item>>,
+    /// Watched venues: rings are added as their connections are opened, and dropped when the end begins.
+    pub watched: Vec<Consumer<Item>>,
+    /// Where new ones come from.
+    pub rings: Receiver<Consumer<Item>>,
     /// The operator.
     pub operator: Receiver<Order>,
     /// Set from outside for a clean end.
@@ -171,11 +175,27 @@ impl EngineLoop {
             busy = true;
             self.take(item)?;
         }
+        busy |= self.drain_watched()?;
         while let Ok(order) = self.inputs.operator.try_recv() {
             busy = true;
             match order {
                 Order::Command(command) => self.operate(command)?,
                 Order::Stop => self.end("stopped by the operator", END_BY_SIGNAL)?,
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Takes a batch of each watched ring, the oldest ring first: rules come on a venue's first ring, and what they are for
+    /// on later ones.
+    fn drain_watched(&mut self) -> Result<bool, DaemonError> {
+        let mut busy = false;
+        self.inputs.watched.extend(self.inputs.rings.try_iter());
+        for at in 0..self.inputs.watched.len() {
+            for _ in 0..BATCH {
+                let Ok(item) = self.inputs.watched[at].pop() else { break };
+                busy = true;
+                self.take(item)?;
             }
         }
         Ok(busy)
@@ -222,7 +242,7 @@ impl EngineLoop {
         if waited && !self.behind {
             tracing::warn!("market data waits for more than 1 s; the books start over");
             for up in [false, true] {
-                let link = Link { venue: Venue::Binance, channel: Channel::Market, up };
+                let link = Link { venue: Venue::BINANCE, channel: Channel::Market, up };
                 self.core.feed(item.wall_ns, None, &Event::Link(link))?;
             }
         }
@@ -286,8 +306,9 @@ impl EngineLoop {
         }
         tracing::info!(reason, "ending");
         self.inputs.market = None;
+        self.inputs.watched.clear();
         if self.opening.is_none() {
-            let down = Link { venue: Venue::Binance, channel: Channel::Market, up: false };
+            let down = Link { venue: Venue::BINANCE, channel: Channel::Market, up: false };
             self.core.feed(stamp_ns(), None, &Event::Link(down))?;
         }
         self.ending = Some(Ending { reason: reason.to_owned(), patience, since: Instant::now(), cancelled: false });
@@ -313,7 +334,8 @@ impl EngineLoop {
 impl Inputs {
     fn has_more(&self, with_market: bool) -> bool {
         let market = || self.market.as_ref().is_some_and(|m| !m.is_empty());
-        !self.orders.is_empty() || !self.snapshots.is_empty() || (with_market && market())
+        let watched = || self.watched.iter().any(|ring| !ring.is_empty());
+        !self.orders.is_empty() || !self.snapshots.is_empty() || (with_market && market()) || watched()
     }
 }
 

@@ -17,9 +17,9 @@ use settings::Home;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use venues::binance::SymbolTable;
 use venues::binance::sign::Keys;
 use venues::journal_dir::{Entry, Tail};
+use venues::wire::SymbolTable;
 
 const HOUR_NS: u64 = 3_600_000_000_000;
 
@@ -65,6 +65,7 @@ impl Rig {
         let outlets = Outlets {
             gateway: Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret")),
             snapshots: sync_channel(4).0,
+            watched: std::collections::BTreeMap::new(),
             telemetry: Arc::new(Telemetry::default()),
             narrator: Narrator::new().0,
             halts: HaltFile::open(&home, run).unwrap(),
@@ -76,6 +77,8 @@ impl Rig {
             orders,
             snapshots,
             market: Some(market_rx),
+            watched: Vec::new(),
+            rings: sync_channel(1).1,
             operator: operator_rx,
             stop: Arc::clone(&stop),
             orphaned: |_| false,

@@ -33,3 +33,4 @@ pub mod snapshots;
 pub mod summary;
 pub mod telemetry;
 pub mod watch;
+pub mod watched;

@@ -5,14 +5,15 @@ use crate::backoff::Backoff;
 use crate::clock::stamp_ns;
 use crate::inbox::{Body, Gone, Item, Tx};
 use crate::telemetry::{Telemetry, count, get};
+use crate::watched::stream::{Stream, VenueClock};
 use domain::event::{Channel, Link};
 use domain::{Event, Venue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use venues::binance::SymbolTable;
 use venues::binance::decode;
 use venues::transport::{Incoming, Socket, TransportError};
+use venues::wire::SymbolTable;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the stop flag is looked at while nothing comes.
@@ -35,6 +36,10 @@ pub struct Market {
     pub tx: Tx,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
+    /// Counters of the connection.
+    pub stream: Arc<Stream>,
+    /// The venue's clock.
+    pub venue_clock: Arc<VenueClock>,
     /// Set when the daemon stops.
     pub stop: Arc<AtomicBool>,
     /// A proper close "end of .." ends the run (and is no loss): the source is not endless.
@@ -59,6 +64,7 @@ impl Market {
     fn follow(&mut self) -> Result<(), Gone> {
         let mut backoff = Backoff::default();
         while !self.stop.load(Ordering::Relaxed) {
+            count(&self.stream.attempts);
             match connect(&self.url) {
                 Ok(socket) => {
                     tracing::info!(url = self.url, "market connection up");
@@ -84,7 +90,8 @@ impl Market {
 
     fn link(&mut self, up: bool) -> Result<(), Gone> {
         self.telemetry.market_up.store(up, Ordering::Relaxed);
-        self.tx.event(None, Event::Link(Link { venue: Venue::Binance, channel: Channel::Market, up }))
+        self.stream.up.store(up, Ordering::Relaxed);
+        self.tx.event(None, Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Market, up }))
     }
 
     fn read(&mut self, mut socket: Socket) -> Result<End, Gone> {
@@ -95,6 +102,8 @@ impl Market {
                     let now = stamp_ns();
                     heard = Instant::now();
                     count(&self.telemetry.frames);
+                    count(&self.stream.frames);
+                    self.stream.heard_ns.store(now, Ordering::Relaxed);
                     if let Some(end) = self.frame(text.as_str(), now, heard)? {
                         return Ok(end);
                     }
@@ -127,6 +136,10 @@ impl Market {
         self.telemetry.decode.record(start.elapsed());
         match decoded {
             Ok(decode::Message { ts_recv_ns, body: decode::Body::Event(event) }) => {
+                // A replayed source has a time of its own, which our clock says nothing about.
+                if ts_recv_ns.is_none() {
+                    self.time(&event, wall_ns);
+                }
                 self.tx.push(Item { wall_ns, source_ns: ts_recv_ns, body: Body::Event(event) })?;
             }
             Ok(decode::Message { body: decode::Body::Shutdown, .. }) => {
@@ -135,10 +148,14 @@ impl Market {
             Ok(decode::Message { body: decode::Body::Reply(Some(complaint)), .. }) => {
                 tracing::warn!(complaint, "the venue complains about a subscription");
             }
-            Ok(_) => count(&self.telemetry.frames_other),
+            Ok(_) => {
+                count(&self.telemetry.frames_other);
+                count(&self.stream.other);
+            }
             // A lost change shows as a gap in the book's ids, which makes the engine ask for a snapshot.
             Err(error) => {
                 count(&self.telemetry.frames_unreadable);
+                count(&self.stream.unreadable);
                 let n = get(&self.telemetry.frames_unreadable);
                 if n <= UNREADABLE_LOGGED || n.is_multiple_of(1000) {
                     tracing::warn!(n, %error, "unreadable market frame");
@@ -146,6 +163,22 @@ impl Market {
             }
         }
         Ok(None)
+    }
+}
+
+impl Market {
+    /// How long a message was under way, by the venue's clock.
+    fn time(&self, event: &Event, wall_ns: u64) {
+        let venue_ns = match event {
+            Event::BookDelta(delta) => delta.ts_venue_ns,
+            Event::Trade(trade) => trade.ts_venue_ns,
+            _ => 0,
+        };
+        if venue_ns > 0
+            && let Some(latency) = self.venue_clock.message(venue_ns, wall_ns)
+        {
+            self.stream.latency.record(Duration::from_nanos(latency));
+        }
     }
 }
 

@@ -19,20 +19,25 @@ use crate::snapshots::{self, Snapshots};
 use crate::summary::{Summary, Told, summary};
 use crate::telemetry::Telemetry;
 use crate::watch::Watch;
+use crate::watched::Assigned;
+use crate::watched::keeper::Keeper;
+use crate::watched::stream::{Stream, VenueClock};
 use domain::event::Session;
+use domain::{InstrumentId, Venue};
 use rtrb::Consumer;
 use settings::{Home, Mode, RunManifest};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use venues::binance::SymbolTable;
 use venues::binance::rest::Rest;
 use venues::binance::ws::Endpoints;
 use venues::journal_dir;
+use venues::wire::SymbolTable;
 
 /// How long the market waits for the order connection at the start.
 const ORDERS_FIRST: Duration = Duration::from_secs(5);
@@ -43,6 +48,8 @@ const MARKET_RING: usize = 8192;
 const REPLAY_RING: usize = 64;
 const OTHER_RING: usize = 4096;
 const OPERATOR_QUEUE: usize = 64;
+/// Rings of new connections that may wait for the engine.
+const RINGS_QUEUE: usize = 64;
 
 /// What a session is made of.
 pub(crate) struct Parts {
@@ -51,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) endpoints: Endpoints,
     pub(crate) rest: Rest,
     pub(crate) rules: Rules,
+    pub(crate) watched: Vec<Assigned>,
 }
 
 /// What all threads share.
@@ -84,7 +92,7 @@ impl Common {
 impl Parts {
     /// Runs the session to its end.
     pub(crate) fn run(self, options: &Options) -> Result<Summary, DaemonError> {
-        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, rest, rules } = self;
+        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, rest, rules, watched } = self;
         let common = Common {
             table: Arc::new(SymbolTable::new(rules.all)),
             telemetry: Arc::new(Telemetry::default()),
@@ -104,11 +112,13 @@ impl Parts {
         let (operator_tx, operator) = mpsc::sync_channel(OPERATOR_QUEUE);
         let (narrator, narrate) = Narrator::new();
 
-        let market = market(options, &endpoints, &common, market_tx);
+        let venue_clock = Arc::new(VenueClock::default());
+        let market = market(options, &endpoints, &common, &venue_clock, market_tx);
         let (telemetry, stop) = (Arc::clone(&common.telemetry), Arc::clone(&common.stop));
         let link = OrderLink::new(&gateway, endpoints.ws_api, orders_tx, telemetry, stop);
         let (table, stop) = (Arc::clone(&common.table), Arc::clone(&common.stop));
-        let fetcher = Snapshots { rest, table, wanted, tx: snapshots_tx, stop };
+        let venue_clock = (options.clock == ClockKind::Wall).then_some(venue_clock);
+        let fetcher = Snapshots { rest, table, wanted, tx: snapshots_tx, venue_clock, stop };
         let control = Arc::new(common.control(started, &manifest.run_id, options.mode, operator_tx));
         let socket = ControlSocket::open(&options.home.daemon_socket())?;
 
@@ -121,19 +131,22 @@ impl Parts {
         let clock = Clock::new(options.clock, recovered.last_ts_ns, stamp_ns());
         let telemetry = Arc::clone(&common.telemetry);
         let last_resort = gateway.clone();
-        let outlets = Outlets { gateway, snapshots: wanted_tx, telemetry, narrator, halts };
+        let (keepers, watched) = keepers(watched, &common);
+        let outlets = Outlets { gateway, snapshots: wanted_tx, watched: watched.wanted, telemetry, narrator, halts };
         let core = Core::new(recovered.engine, writer, clock, outlets);
         let inputs = Inputs {
             orders: orders_rx,
             snapshots: snapshots_rx,
             market: Some(market_rx),
+            watched: watched.rings,
+            rings: watched.more,
             operator,
             stop: Arc::clone(&options.stop),
             orphaned,
             parent: options.parent,
             watch: common.watch.clone(),
         };
-        let threads = Threads::start(&common, market, link, fetcher, narrate, move || socket.run(control))?;
+        let threads = Threads::start(&common, market, link, fetcher, keepers, narrate, move || socket.run(control))?;
         let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
         let opening = Opening { session, rules: rules.news };
         let engine_loop = EngineLoop::new(core, inputs, waker, board, opening);
@@ -177,16 +190,51 @@ fn guarded<T>(gateway: &Gateway, run: impl FnOnce() -> Result<T, DaemonError>) -
     ended
 }
 
-fn market(options: &Options, endpoints: &Endpoints, common: &Common, tx: Tx) -> Market {
+fn market(options: &Options, endpoints: &Endpoints, common: &Common, clock: &Arc<VenueClock>, tx: Tx) -> Market {
+    let stream = Arc::new(Stream::default());
+    let venue = Venue::BINANCE.to_string();
+    common.telemetry.streams.add(venue.clone(), format!("{venue}.1"), Arc::clone(&stream), Arc::clone(clock));
     let symbols: Vec<&str> = options.symbols.iter().map(String::as_str).collect();
     Market {
         url: endpoints.market(&symbols),
         table: Arc::clone(&common.table),
         tx,
         telemetry: Arc::clone(&common.telemetry),
+        stream,
+        venue_clock: Arc::clone(clock),
         stop: Arc::clone(&common.stop),
         ends: matches!(options.mode, Mode::Capture | Mode::Demo),
     }
+}
+
+/// What the engine thread needs of watched venues.
+struct WatchedEnds {
+    rings: Vec<Consumer<Item>>,
+    more: Receiver<Consumer<Item>>,
+    wanted: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
+}
+
+fn keepers(watched: Vec<Assigned>, common: &Common) -> (Vec<Keeper>, WatchedEnds) {
+    let (rings, more) = mpsc::sync_channel(RINGS_QUEUE);
+    let mut ends = WatchedEnds { rings: Vec::new(), more, wanted: BTreeMap::new() };
+    let mut keepers = Vec::new();
+    for venue in watched {
+        let (tx, rx) = common.ring(OTHER_RING);
+        let (wanted_tx, wanted) = mpsc::sync_channel(snapshots::QUEUE);
+        ends.rings.push(rx);
+        ends.wanted.extend(venue.symbols.iter().map(|(_, id, _)| (*id, wanted_tx.clone())));
+        keepers.push(Keeper {
+            venue,
+            tx,
+            wanted,
+            rings: rings.clone(),
+            waker: Arc::clone(&common.waker),
+            stalls: Arc::clone(&common.telemetry.stalls),
+            streams: Arc::clone(&common.telemetry.streams),
+            stop: Arc::clone(&common.stop),
+        });
+    }
+    (keepers, ends)
 }
 
 /// Ends the journal and completes the manifest.
@@ -225,6 +273,7 @@ impl Threads {
         market: Market,
         link: OrderLink,
         fetcher: Snapshots,
+        keepers: Vec<Keeper>,
         narrate: impl FnOnce() + Send + 'static,
         control: impl FnOnce() + Send + 'static,
     ) -> Result<Threads, DaemonError> {
@@ -250,6 +299,12 @@ impl Threads {
         ];
         // Not waited for at the end: a slow answer over HTTP must not hold the end up.
         drop(spawn("snapshots", Box::new(move || fetcher.run()))?);
+        for keeper in keepers {
+            // Not waited for either, and a watched venue's end is no reason to stop trading.
+            let name = format!("watch {}", keeper.venue.adapter.venue());
+            let io = DaemonError::io(format!("could not start thread {name}"));
+            drop(std::thread::Builder::new().name(name).spawn(move || keeper.run()).map_err(io)?);
+        }
         Ok(Threads { joined })
     }
 

@@ -2,20 +2,24 @@
 //! holds nobody else up.
 
 use crate::backoff;
+use crate::clock::stamp_ns;
 use crate::inbox::Tx;
+use crate::watched::stream::VenueClock;
 use domain::event::note;
 use domain::{Event, InstrumentId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
-use venues::binance::SymbolTable;
+use std::time::{Duration, Instant};
 use venues::binance::rest::{Rest, RestError};
+use venues::wire::SymbolTable;
 
 /// Levels asked for on each side; the venue's largest.
 const LEVELS: u32 = 5000;
 /// Requests that may wait; one per instrument is all the engine makes.
 pub const QUEUE: usize = 256;
+/// Time between two questions for the venue's time.
+const TIME_EVERY: Duration = Duration::from_secs(10);
 /// Longest pause a venue may impose.
 const PAUSE_MAX: Duration = Duration::from_secs(120);
 
@@ -30,6 +34,8 @@ pub struct Snapshots {
     pub wanted: Receiver<InstrumentId>,
     /// Where answers go.
     pub tx: Tx,
+    /// The venue's clock, asked for now and then; `None` when the source has a time of its own.
+    pub venue_clock: Option<Arc<VenueClock>>,
     /// Set when the daemon stops.
     pub stop: Arc<AtomicBool>,
 }
@@ -37,7 +43,12 @@ pub struct Snapshots {
 impl Snapshots {
     /// Runs until the daemon stops.
     pub fn run(mut self) {
+        let mut asked: Option<Instant> = None;
         while !self.stop.load(Ordering::Relaxed) {
+            if asked.is_none_or(|at| at.elapsed() >= TIME_EVERY) {
+                asked = Some(Instant::now());
+                self.ask_time();
+            }
             match self.wanted.recv_timeout(Duration::from_millis(100)) {
                 Ok(instrument) => {
                     let (event, pause) = self.fetch(instrument);
@@ -52,6 +63,15 @@ impl Snapshots {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    fn ask_time(&self) {
+        let Some(clock) = &self.venue_clock else { return };
+        let sent_ns = stamp_ns();
+        match self.rest.time_ms() {
+            Ok(ms) => clock.answer(sent_ns, stamp_ns(), ms.saturating_mul(1_000_000)),
+            Err(error) => tracing::debug!(%error, "the venue does not tell its time"),
         }
     }
 

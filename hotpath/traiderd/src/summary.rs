@@ -120,7 +120,7 @@ pub fn summary(told: Told<'_>, view: &View, sealed: &Sealed, t: &Telemetry) -> S
         fills: view.stats.fills,
         signals: view.stats.signals,
         open_orders: view.orders.len(),
-        position: view.instruments.iter().map(|i| (i.symbol.clone(), i.position.qty)).collect(),
+        position: view.instruments.iter().filter(|i| i.trade).map(|i| (i.symbol.clone(), i.position.qty)).collect(),
         pnl: view.pnl.values().next().copied().filter(|_| view.pnl.len() == 1),
         pnl_by_quote: view.pnl.clone(),
         journal: JournalSummary {

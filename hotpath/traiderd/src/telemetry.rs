@@ -1,6 +1,7 @@
 //! Counters and histograms of the daemon's own work, shared by its threads; the engine counts for itself.
 
 use crate::latency::{Latency, Quantiles};
+use crate::watched::stream::Streams;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,8 @@ pub struct Telemetry {
     pub market_up: AtomicBool,
     /// The order connection is up.
     pub orders_up: AtomicBool,
+    /// Connections to watched venues.
+    pub streams: Arc<Streams>,
     /// One engine step.
     pub step: Latency,
     /// Reading one market frame.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in helpers as well")]
 
+#[path = "with_emulator/watched.rs"]
+mod watched;
+
 use domain::codec::Wire;
 use domain::config::{EngineConfig, Fees, RiskLimits, StrategyConfig, StrategyRule};
 use domain::{ClientOrderId, Decimal, Event};
@@ -69,8 +72,11 @@ struct Venue {
 
 impl Venue {
     fn start(source: SourceSpec, speed: Speed) -> Venue {
+        Venue::serve(Config::new(source, speed))
+    }
+    fn serve(config: Config) -> Venue {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let running = runtime.block_on(emulator::serve(Config::new(source, speed))).unwrap();
+        let running = runtime.block_on(emulator::serve(config)).unwrap();
         Venue { runtime, running }
     }
     fn url(&self) -> String {

@@ -28,6 +28,12 @@ pub enum CaptureError {
         /// The file.
         path: PathBuf,
     },
+    /// It is no zstd file.
+    #[error("`{}` is not a zstd file, as its name says", path.display())]
+    NotZstd {
+        /// The file.
+        path: PathBuf,
+    },
     /// It ends in the middle or its bytes changed.
     #[error("capture `{}` is cut short or damaged after line {line}", path.display())]
     Truncated {
@@ -39,8 +45,8 @@ pub enum CaptureError {
         #[source]
         source: std::io::Error,
     },
-    /// A line that is not `<ns> <message>`.
-    #[error("line {line} of capture `{}` is not `<receive time ns> <message>`", path.display())]
+    /// A line of another form.
+    #[error("line {line} of capture `{}` is not of the form the file's name says: `<receive time ns> <message>` in `.gz`, a JSON object with `t` and `ts` in `.jsonl.zst`, `<seconds>: <message>` in `.txt.zst`", path.display())]
     Line {
         /// The file.
         path: PathBuf,

@@ -7,7 +7,19 @@
 //! Start reading at [`binance::decode`], then [`transport`].
 #![warn(missing_docs)]
 
+pub mod adapter;
+pub mod ask;
 pub mod binance;
+pub mod bybit;
 pub mod capture;
+pub mod clock;
+pub mod coinbase;
 pub mod journal_dir;
+pub mod kraken;
+pub mod limit;
+pub mod okx;
+pub mod recording;
+pub mod stall;
+pub mod tape;
 pub mod transport;
+pub mod wire;

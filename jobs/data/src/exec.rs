@@ -38,7 +38,7 @@ struct Order {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Inspect {
-    file: PathBuf,
+    files: Vec<PathBuf>,
 }
 
 fn latest() -> String {
@@ -66,7 +66,7 @@ pub fn exec(home: &Home, verb: &str, args: &Value) -> Result<Reply, DataError> {
             order::order(home, &asked.order, asked.run.as_deref()).map(ok)
         }
         "inspect" => {
-            inspect::inspect(&input::<Inspect>(verb, args)?.file).map(|(value, exit_code)| Reply { value, exit_code })
+            inspect::inspect(&input::<Inspect>(verb, args)?.files).map(|(value, exit_code)| Reply { value, exit_code })
         }
         other => Err(DataError::Usage(format!("there is no verb `{other}`; known: {}", VERBS.join(", ")))),
     }

@@ -219,7 +219,8 @@ impl Teller {
 
     fn step(&mut self, step: Step<'_>) {
         match step.event {
-            Event::Instrument(i) => {
+            // What is only watched is no matter of orders and money, and another venue may call it by the same symbol.
+            Event::Instrument(i) if i.trade => {
                 self.instruments.insert(i.id, i.clone());
             }
             Event::Trade(t) => {

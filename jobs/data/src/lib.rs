@@ -1,7 +1,7 @@
 //! Light work on recorded data: proving runs by replay, telling what they did and why, backtests, and the daily steps
 //! that bring journals into the lake, judge them and build features.
 //!
-//! Besides, [`archive`] keeps the runs' log after it has left the database.
+//! Besides, [`reference`] asks others for prices to compare with, and [`archive`] keeps the runs' log after it has left the database.
 //!
 //! Two kinds of entry. [`exec`] answers a verb of the CLI at once (`parity`, `backtest`, `why`, `order`, `inspect`); `ingest`,
 //! `validate`, `features`, `verify` and `archive` are steps of workflows: `run(ctx)` does the day's work and hands back what it read and
@@ -18,6 +18,7 @@ pub mod features;
 pub mod ingest;
 pub mod inspect;
 pub mod order;
+pub mod reference;
 pub mod replay;
 pub mod runs;
 pub mod seal;

@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod parquet_io;
 pub mod partition;
 pub mod publish;
+pub mod reference;
 pub mod rows;
 pub mod store;
 
@@ -32,5 +33,6 @@ pub use lines::LineRow;
 pub use manifest::{FileEntry, Lineage, Manifest};
 pub use partition::{Day, Partition};
 pub use publish::{Published, TableMeta};
+pub use reference::ReferenceRow;
 pub use rows::{CandleRow, FeatureTable, LevelRow, QuoteRow, Row, TradeRow};
 pub use store::{Lake, Verified};

@@ -22,6 +22,7 @@ pub mod retention;
 pub mod schedule;
 pub mod testing;
 pub mod view;
+pub mod webhook;
 
 pub use context::{AssetVersion, CancelToken, Progress, StepContext, StepError, StepLog, StepOutcome, TxWrite};
 pub use embedded::Cluster;

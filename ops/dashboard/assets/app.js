@@ -1,7 +1,7 @@
 // Wiring: one stream of changes in, panels redrawn when their parts changed. The stream sends the whole state once and
 // then only what is new, some five times a second; an empty change is a sign of life.
 import { Chart } from "./chart.js";
-import { judge, showBook, showCounters, showDecisions, showMoney, showOrders, showPosition, showReports, showRuns, showSafety } from "./panels.js";
+import { judge, showBook, showCounters, showDecisions, showMoney, showOrders, showPosition, showReports, showRuns, showSafety, showStreams } from "./panels.js";
 import { clock, digits, el, fixed, num, signed, span } from "./text.js";
 import { startTheme } from "./theme.js";
 import { takeToken } from "./token.js";
@@ -9,7 +9,7 @@ import { takeToken } from "./token.js";
 const at = (id) => document.getElementById(id);
 const parts = new Map();
 const state = { silentMs: 0, downMs: 0 };
-const chosen = { symbol: null, seconds: 1 };
+const chosen = { id: null, seconds: 1 };
 let heardAt = performance.now();
 let downSince = null;
 let shownVerdict = "";
@@ -27,7 +27,7 @@ function instruments() {
 
 function current() {
   const list = instruments();
-  return list.find((i) => i.symbol === chosen.symbol) ?? list[0];
+  return list.find((i) => i.id === chosen.id) ?? list[0];
 }
 
 function take(change) {
@@ -51,6 +51,7 @@ function redraw(touched) {
   if (touched("decisions")) showDecisions(state);
   if (touched("stats", "effects_hash", "status")) showCounters(state);
   if (touched("bars_1s", "bars_1m", "markers", "position", "last_trade", "symbol")) showMarket(instrument);
+  if (touched("status")) showStreams(state);
   if (touched("link", "run", "status")) showRun();
   if (touched("now_ns")) at("clock").textContent = `${clock(state.now_ns)} UTC`;
 }
@@ -68,12 +69,14 @@ function showMarket(instrument) {
 
 function showTabs() {
   const list = instruments();
-  const tab = (i) => el("button", { type: "button", "aria-pressed": String(i.symbol === current()?.symbol), onclick: () => choose(i.symbol) }, i.symbol);
+  // What is only watched says where; what is traded is traded at one venue.
+  const name = (i) => (i.trade === false ? `${i.venue} ${i.symbol}` : i.symbol);
+  const tab = (i) => el("button", { type: "button", "aria-pressed": String(i.id === current()?.id), onclick: () => choose(i.id) }, name(i));
   at("symbols").replaceChildren(...list.map(tab));
 }
 
-function choose(symbol) {
-  chosen.symbol = symbol;
+function choose(id) {
+  chosen.id = id;
   redraw((...names) => names.includes("symbol"));
 }
 

@@ -207,6 +207,21 @@ export function showRuns(answer) {
     r.error ? el("p", { class: "fault" }, r.error) : "")));
 }
 
+export function showStreams(state) {
+  const streams = state.status?.streams ?? [];
+  const box = document.getElementById("streams");
+  if (streams.length === 0) return box.replaceChildren(el("p", { class: "empty" }, "No connections yet."));
+  const ms = (ns) => (Number.isFinite(num(ns)) ? (num(ns) / 1e6).toFixed(1) : "–");
+  const clockOf = (s) => (s.clock_offset_ms === null ? "–" : `${signed(num(s.clock_offset_ms).toFixed(1))} ± ${s.clock_error_ms === null ? "?" : num(s.clock_error_ms).toFixed(1)}`);
+  const mark = { up: "done", stalled: "waiting", down: "failed" };
+  const row = (s) => el("tr", {},
+    el("td", {}, s.name), el("td", { class: stateTone(mark[s.state]) }, `${sign(mark[s.state])} ${s.state}`),
+    el("td", { class: "n" }, s.age_ms === null ? "–" : span(s.age_ms)), el("td", { class: "n" }, s.latency_ns.count ? `${ms(s.latency_ns.p50)} / ${ms(s.latency_ns.p99)}` : "–"),
+    el("td", { class: "n hide-small" }, clockOf(s)), el("td", { class: "n" }, `${s.gaps} / ${s.resyncs}`), el("td", { class: "n hide-small" }, String(s.attempts)),
+    el("td", { class: "n hide-small" }, Number(s.frames).toLocaleString("en-US")), el("td", { class: "n hide-small" }, `${s.unreadable} / ${s.other}`));
+  box.replaceChildren(table(["connection", "state", "#heard", "#latency ms p50 / p99", "-clock ms", "#gaps / resyncs", "-opened", "-frames", "-unreadable / unused"], streams.map(row)));
+}
+
 export function showReports(answer) {
   const days = answer.days ?? [];
   const links = days.slice(0, 5).flatMap((day) => [el("a", { href: `/reports/${day}`, target: "_blank", rel: "noopener" }, day), " "]);

@@ -4,6 +4,10 @@
 //! Amounts are text, so that they stay exact. The environment has nothing but text, so there the type is that of the
 //! built-in value: see [`environment`].
 
+mod outside;
+
+pub use outside::{Redis, Unlisted, Webhook};
+
 use crate::Home;
 use domain::Decimal;
 use domain::config::{EngineConfig, Fees, RiskLimits, StrategyConfig, StrategyRule};
@@ -42,6 +46,10 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Who hears of trouble.
     pub alerts: Alerts,
+    /// Who may send alerts in.
+    pub webhook: Webhook,
+    /// Where market data is handed on to.
+    pub redis: Redis,
     /// Limits and fees.
     pub engine: Engine,
 }
@@ -56,6 +64,8 @@ pub struct Run {
     pub strategies: Vec<String>,
     /// The run's only source of randomness.
     pub seed: u64,
+    /// Venues that are watched and never traded, each `NAME:SYMBOL,SYMBOL`.
+    pub watch: Vec<String>,
 }
 
 /// The offline market.

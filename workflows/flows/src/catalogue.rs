@@ -15,6 +15,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("ledger-check.toml", include_str!("../../ledger-check.toml")),
     ("retention.toml", include_str!("../../retention.toml")),
     ("backup.toml", include_str!("../../backup.toml")),
+    ("reference.toml", include_str!("../../reference.toml")),
     // One line per file.
 ];
 

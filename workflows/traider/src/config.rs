@@ -17,6 +17,8 @@ pub fn load(ctx: &Context<'_>, demo: Option<&DemoArgs>) -> Result<settings::conf
         };
         set("run.seed", args.seed.map(|s| json!(s)));
         set("run.symbols", args.symbols.as_ref().map(|s| json!(s)));
+        let named = |all: &Vec<String>| all.iter().filter(|one| *one != "none").cloned().collect::<Vec<_>>();
+        set("run.watch", args.watch.as_ref().map(|all| json!(named(all))));
         set("run.strategies", args.strategies.as_ref().map(|s| json!(s)));
         set("dashboard.port", args.port.map(|p| json!(p)));
     }

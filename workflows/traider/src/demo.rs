@@ -82,15 +82,22 @@ impl Plan {
         })
     }
 
+    /// Venues to watch: only beside a market that runs in real time, because a replayed one has a time of its own.
+    pub fn watched(&self) -> &[String] {
+        if self.clock() == "wall" { &self.config.run.watch } else { &[] }
+    }
+
     /// Our own clock where the market runs in real time; the market's otherwise.
     fn clock(&self) -> &'static str {
         if self.mode == Mode::Demo && self.speed == "1" { "wall" } else { "source" }
     }
 }
 
-/// Emulator and daemon.
+/// Emulators and daemon.
 struct Market {
     emulator: Process,
+    /// Emulators of venues that are only watched.
+    watched: Vec<Process>,
     address: String,
     daemon: Process,
     daemon_args: Vec<String>,
@@ -111,6 +118,7 @@ impl Market {
             _ => plan.config.run.symbols.clone(),
         };
 
+        let (watched, watch_args) = start_watched(ctx, plan, stop)?;
         let run_id = ulid::Ulid::generate().to_string();
         let engine = home.run().join("engine.json");
         let json =
@@ -131,17 +139,24 @@ impl Market {
         ]
         .into_iter()
         .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .chain(watch_args)
         .collect();
         let mut command = Command::new(exec::sibling("traiderd")?);
         command.args(&daemon_args).args(["--run-id", &run_id]);
         let daemon = Process::start("traiderd", command, &logs)?;
-        Ok(Market { emulator, address, daemon, daemon_args, run_id, summary, restarts: 0 })
+        Ok(Market { emulator, watched, address, daemon, daemon_args, run_id, summary, restarts: 0 })
     }
 
     /// Looks after the daemon: a killed one is started again on the same journal. `Some` when the run is over.
     fn tend(&mut self, ctx: &Context<'_>) -> Result<Option<()>, Fail> {
         if self.emulator.ended().is_some() && self.daemon.ended().is_none() {
             return Err(self.emulator.died());
+        }
+        let fell = self.watched.iter_mut().position(|emulator| emulator.ended().is_some());
+        if let Some(at) = fell {
+            // The daemon goes on without it, and says so.
+            let gone = self.watched.remove(at);
+            ctx.out.note(&format!("{} has ended; that venue stays away", gone.name()));
         }
         let Some(status) = self.daemon.ended() else { return Ok(None) };
         match (status.code(), status.signal()) {
@@ -178,6 +193,7 @@ impl Market {
     fn stop(&mut self) {
         self.daemon.stop(STOPPING);
         self.emulator.stop(STOPPING);
+        self.watched.iter_mut().for_each(|emulator| emulator.stop(STOPPING));
     }
 }
 
@@ -191,6 +207,31 @@ fn http_get(address: &str, path: &str) -> std::io::Result<Vec<u8>> {
     stream.read_to_end(&mut answer)?;
     let head = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(|| Error::other("no answer"))?;
     Ok(answer.split_off(head + 4))
+}
+
+/// Starts an emulator for each venue that is watched, and says how the daemon is told.
+fn start_watched(ctx: &Context<'_>, plan: &Plan, stop: &Stop) -> Result<(Vec<Process>, Vec<String>), Fail> {
+    let (mut all, mut args) = (Vec::new(), Vec::new());
+    for (n, watched) in (1u64..).zip(plan.watched()) {
+        let Some((venue, symbols)) = watched.split_once(':') else {
+            let wrong = format!("`{watched}` in run.watch is no venue to watch; write it as kraken:BTC/USD");
+            return Err(Fail::new(code::USAGE, wrong));
+        };
+        // The same market as the traded venue's, with some noise of its own.
+        let seed = plan.config.run.seed.wrapping_add(n);
+        let mut command = Command::new(exec::sibling("traider-emulator")?);
+        command.args(["--dialect", venue, "--symbols", symbols, "--source", &format!("synthetic:{seed}")]);
+        command.args(["--parent-pid", &std::process::id().to_string()]);
+        if let Some(seconds) = plan.seconds {
+            command.args(["--seconds", &seconds.to_string()]);
+        }
+        let mut emulator = Process::start(&format!("traider-emulator-{venue}"), command, &ctx.home.logs())?;
+        let ready = emulator.ready(READY, stop)?;
+        let address = ready["address"].as_str().unwrap_or_default();
+        args.extend(["--watch".to_owned(), format!("{venue}=http://{address};{symbols}")]);
+        all.push(emulator);
+    }
+    Ok((all, args))
 }
 
 fn emulator_command(plan: &Plan) -> Result<Command, Fail> {
@@ -281,17 +322,28 @@ fn watched(ctx: &Context<'_>, plan: &Plan, mut market: Market, stop: &Stop) -> R
     if let Some(file) = &ctx.global.config {
         worker_args.extend(["--config".to_owned(), file.display().to_string()]);
     }
+    // What is off unless somebody wants it; the worker's arguments but for the verb.
+    let wanted = [("traider-webhook", plan.config.webhook.enabled), ("traider-fanout", plan.config.redis.enabled)];
+    let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted);
+    let mut extras: Vec<Kept> =
+        wanted.map(|(name, _)| Kept::new(name, worker_args[1..].to_vec(), home.logs())).collect();
     let mut worker = Kept::new("traider-worker", worker_args, home.logs());
     let ended = worker.start().and_then(|started| started.ready(READY, stop)).and_then(|_| {
         ctx.out.note("worker       ready; Ctrl-C stops everything");
         if ctx.out.json() {
             ctx.out.value(&state, |_| {});
         }
-        keep(ctx, &mut market, [&mut page, &mut worker], stop, &mut state)
+        let mut helpers = vec![&mut page, &mut worker];
+        for extra in &mut extras {
+            extra.start()?;
+            helpers.push(extra);
+        }
+        keep(ctx, &mut market, &mut helpers, stop, &mut state)
     });
     // However it ended: the daemon first, because it cancels its orders, the database last.
     ctx.out.note("stopping: daemon (cancels its orders), market, worker, page, database");
     market.stop();
+    extras.iter_mut().for_each(|extra| extra.stop(STOPPING));
     worker.stop(WORKER_STOPPING);
     page.stop(STOPPING);
     database.close()?;
@@ -315,7 +367,7 @@ fn tell(home: &Home, state: &Value) -> Result<Remove, Fail> {
 fn keep(
     ctx: &Context<'_>,
     market: &mut Market,
-    mut helpers: [&mut Kept; 2],
+    helpers: &mut [&mut Kept],
     stop: &Stop,
     state: &mut Value,
 ) -> Result<(), Fail> {
@@ -328,7 +380,7 @@ fn keep(
             write_durably(&state_path(&ctx.home), state.to_string().as_bytes())
                 .map_err(Fail::doing("cannot write run/up.json"))?;
         }
-        for helper in &mut helpers {
+        for helper in helpers.iter_mut() {
             helper.tend(ctx.out);
         }
         std::thread::sleep(Duration::from_millis(50));

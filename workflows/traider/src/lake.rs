@@ -8,12 +8,39 @@ use serde_json::{Value, json};
 
 /// `traider data inspect`.
 pub fn data(ctx: &Context<'_>, verb: &DataVerb) -> Result<u8, Fail> {
-    let DataVerb::Inspect { file } = verb;
-    let (exit, found) = exec::worker(ctx, "inspect", &json!({"file": file}))?;
+    let DataVerb::Inspect { files } = verb;
+    let (exit, found) = exec::worker(ctx, "inspect", &json!({"files": files}))?;
     ctx.out.value(&found, |v| {
-        for (key, value) in v.as_object().into_iter().flatten() {
-            say!("{key:>24}  {}", out::text(value));
+        for file in array(&v["files"]) {
+            say!("{}  {} messages", out::text(&file["file"]), out::text(&file["messages"]));
+            for key in ["damage", "refused", "first_unreadable"] {
+                if let Some(text) = file[key].as_str() {
+                    say!("  {}: {text}", key.replace('_', " "));
+                }
+            }
         }
+        let columns = [
+            ("VENUE", "venue"),
+            ("SYMBOL", "symbol"),
+            ("BOOK", "book"),
+            ("MESSAGES", "messages"),
+            ("APPLIED", "diffs_applied"),
+            ("BREAKS", "sequence_breaks"),
+            ("TOPS", "tops_compared"),
+            ("EQUAL", "tops_equal"),
+            ("SUMS", "checksums_total"),
+            ("RIGHT", "checksums_ok"),
+            ("CROSSED", "crossed"),
+            ("GAPS", "gaps"),
+            ("CLOCK MS", "clock_offset_ms"),
+        ];
+        let right = ["MESSAGES", "APPLIED", "BREAKS", "TOPS", "EQUAL", "SUMS", "RIGHT", "CROSSED", "GAPS", "CLOCK MS"];
+        let instruments = array(&v["instruments"]);
+        out::table(&columns, &right, instruments);
+        for i in instruments.iter().filter(|i| i["refused"].is_string()) {
+            say!("{} {}: {}", out::text(&i["venue"]), out::text(&i["symbol"]), out::text(&i["refused"]));
+        }
+        say!("CLOCK MS: the venue's clock less the recorder's, as if the fastest message had taken no time");
     });
     Ok(exit)
 }

@@ -63,16 +63,21 @@ impl Stop {
 /// A running child.
 #[derive(Debug)]
 pub struct Process {
-    name: &'static str,
+    name: String,
     child: Child,
     stdout: Receiver<String>,
     log: std::path::PathBuf,
 }
 
 impl Process {
+    /// What it was started as.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Starts `command` as `name`; stderr goes to `<logs>/<name>.log` (the log before it stays as `.log.old`: it may say
     /// why that one died), stdout is read line by line.
-    pub fn start(name: &'static str, mut command: Command, logs: &Path) -> Result<Process, Fail> {
+    pub fn start(name: &str, mut command: Command, logs: &Path) -> Result<Process, Fail> {
         let log = logs.join(format!("{name}.log"));
         // There is none before the first start.
         std::fs::rename(&log, logs.join(format!("{name}.log.old"))).ok();
@@ -94,7 +99,7 @@ impl Process {
                 }
             });
         }
-        Ok(Process { name, child, stdout, log })
+        Ok(Process { name: name.to_owned(), child, stdout, log })
     }
 
     /// Waits for the first line of stdout, which must be a JSON object.

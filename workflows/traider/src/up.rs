@@ -77,6 +77,12 @@ pub fn up(ctx: &Context<'_>, args: &DemoArgs) -> Result<u8, Fail> {
     command.args(["--seed", &plan.config.run.seed.to_string()]);
     command.args(["--strategies", &plan.config.run.strategies.join(",")]);
     command.args(["--port", &plan.config.dashboard.port.to_string()]);
+    for watched in plan.watched() {
+        command.args(["--watch", watched]);
+    }
+    if plan.watched().is_empty() {
+        command.args(["--watch", "none"]);
+    }
     if plan.symbols_given {
         command.args(["--symbols", &plan.config.run.symbols.join(",")]);
     }

@@ -26,6 +26,7 @@ pub fn handlers() -> Handlers {
         .with(jobs::CleanUp::NAME, data::archive::run)
         .with(jobs::BackupPostgres::NAME, store::backup::run)
         .with(jobs::CheckBackup::NAME, store::backup::run_check)
+        .with(jobs::ReferencePrices::NAME, data::reference::run)
 }
 
 /// Books the facts of every run. All of them, not the day's alone: the books are a projection of everything that is

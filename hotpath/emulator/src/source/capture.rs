@@ -2,7 +2,7 @@
 //! capture is refused at the start and never half runs; the second reading streams it with bounded memory.
 
 use super::decode::{self, Body, Depth, Envelope};
-use super::{Item, ItemKind, Listed, Message, Opened, SourceError};
+use super::{Item, ItemKind, Listed, Message, Opened, SourceError, Wire};
 use axum::extract::ws::Utf8Bytes;
 use domain::event::BookSnapshot;
 use domain::{Instrument, InstrumentId};
@@ -154,6 +154,7 @@ fn listed(path: &Path, index: usize, name: &str, seen: &Seen) -> Result<Listed, 
             last_id: seen.first_diff_id.map_or(0, |id| id.saturating_sub(1)),
             bids: Vec::new(),
             asks: Vec::new(),
+            checksum: None,
         },
     };
     let recorded = seen.snapshot.as_deref().map(Utf8Bytes::from);
@@ -210,8 +211,8 @@ fn read(mut lines: Lines, instruments: &[Instrument], tx: &mpsc::Sender<Item>) -
             let stream = streams.entry(stream.to_owned()).or_insert_with(|| Arc::from(stream)).clone();
             let start = data.get().as_ptr() as usize - text.as_ptr() as usize;
             let data = start..start + data.get().len();
-            let message = Message { stream, text: Utf8Bytes::from(text), data, event };
-            Ok(Some(Item { ts_ns, kind: ItemKind::Message(message) }))
+            let wire = Some(Wire { stream, text: Utf8Bytes::from(text), data });
+            Ok(Some(Item { ts_ns, kind: ItemKind::Message(Message { event, wire }) }))
         })();
         let Some(item) = item.map_err(|what: String| lines.bad(what))? else { continue };
         if tx.blocking_send(item).is_err() {

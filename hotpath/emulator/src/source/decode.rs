@@ -161,6 +161,7 @@ pub fn event(instrument: &Instrument, body: &Body<'_>) -> Result<Event, NumError
             last_id: d.last_id,
             bids: levels(instrument, &d.bids)?,
             asks: levels(instrument, &d.asks)?,
+            checksum: None,
         }),
         Body::Trade(t) => Event::Trade(Trade {
             instrument: id,
@@ -191,5 +192,6 @@ pub fn snapshot(instrument: &Instrument, depth: &Depth<'_>) -> Result<BookSnapsh
         last_id: depth.last_update_id,
         bids: levels(instrument, &depth.bids)?,
         asks: levels(instrument, &depth.asks)?,
+        checksum: None,
     })
 }

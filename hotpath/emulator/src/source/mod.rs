@@ -1,5 +1,6 @@
 //! Where the market comes from: a recorded capture or the synthetic market. Both give the same items in the order
-//! of their receive times; the emitter decides when each goes out.
+//! of their receive times; the emitter decides when each goes out. Recordings of other venues are no market: `replay`
+//! serves them as they are.
 
 pub mod capture;
 pub mod decode;
@@ -28,6 +29,11 @@ pub enum SourceSpec {
         /// The file.
         path: PathBuf,
     },
+    /// A recording or tape of any venue, served as it is.
+    Recording {
+        /// The file: `.jsonl.zst`, or `.gz` as a capture.
+        path: PathBuf,
+    },
 }
 
 impl FromStr for SourceSpec {
@@ -39,7 +45,8 @@ impl FromStr for SourceSpec {
                 .map(|seed| SourceSpec::Synthetic { seed })
                 .map_err(|_| format!("`{seed}` is not a seed; use a whole number, as in synthetic:7")),
             Some(("capture", path)) if !path.is_empty() => Ok(SourceSpec::Capture { path: path.into() }),
-            _ => Err(format!("`{text}` is not a source; use synthetic:SEED or capture:FILE")),
+            Some(("recording", path)) if !path.is_empty() => Ok(SourceSpec::Recording { path: path.into() }),
+            _ => Err(format!("`{text}` is not a source; use synthetic:SEED, capture:FILE or recording:FILE")),
         }
     }
 }
@@ -49,6 +56,7 @@ impl std::fmt::Display for SourceSpec {
         match self {
             SourceSpec::Synthetic { seed } => write!(f, "synthetic:{seed}"),
             SourceSpec::Capture { path } => write!(f, "capture:{}", path.display()),
+            SourceSpec::Recording { path } => write!(f, "recording:{}", path.display()),
         }
     }
 }
@@ -77,23 +85,30 @@ pub struct Item {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "all but one item of a source are the large variant")]
 pub enum ItemKind {
-    /// A stream message.
+    /// Something happens.
     Message(Message),
     /// The place where the recorder fetched its snapshot; the index of the symbol.
     Snapshot(usize),
 }
 
-/// A stream message, as text and as event.
+/// Something that happens on the market.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// What.
+    pub event: Event,
+    /// As it was recorded.
+    pub wire: Option<Wire>,
+}
+
+/// An event in words that are the same for every connection.
+#[derive(Clone, Debug)]
+pub struct Wire {
     /// `btcusdt@trade`.
     pub stream: Arc<str>,
-    /// The combined-stream envelope, as recorded or as a venue would write it.
+    /// The combined-stream envelope, as recorded or as the venue would write it.
     pub text: Utf8Bytes,
     /// Where in `text` the value of `data` stands.
     pub data: Range<usize>,
-    /// The same for the simulated venue.
-    pub event: Event,
 }
 
 /// An opened source: checked, nothing emitted yet.

@@ -1,8 +1,12 @@
 //! The emulator in this process, spoken to by ordinary clients over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod book;
 mod cli;
+mod drawn;
+mod faults;
 mod market;
 mod orders;
 mod recorded;
 mod support;
+mod venues;

@@ -139,3 +139,65 @@ fn the_recorded_bitcoin_capture_arrives_whole() {
 fn the_recorded_ether_capture_arrives_whole() {
     check("the_recorded_ether_capture_arrives_whole", "ethusdt", 3432, 577);
 }
+
+/// What a `.jsonl.zst` file holds: texts of `recv` by connection, and the addresses and bodies of replies.
+fn lines(path: &std::path::Path) -> Vec<Value> {
+    let text = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    String::from_utf8(text).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn recordings_of_any_venue_are_served_as_they_are() {
+    let name = "recordings_of_any_venue_are_served_as_they_are";
+    for (file, connections) in [("COINBASE", 1), ("BYBIT_linear", 1), ("KRAKEN_a", 3), ("OKX", 1)] {
+        let Some(path) = recorded::find(name, &format!("ws/{file}.jsonl.zst")) else { return };
+        let lines = lines(&path);
+        let server = Server::start(Config::new(SourceSpec::Recording { path }, Speed::Max));
+        let mut opened = Vec::new();
+        for line in lines.iter().filter(|l| l["t"] == "connect") {
+            let name = line["conn"].as_str().unwrap().to_owned();
+            if opened.contains(&name) {
+                continue;
+            }
+            let path = line["addr"].as_str().unwrap().splitn(4, '/').nth(3).unwrap_or_default();
+            let mut client = server.connect(&format!("/{path}"));
+            let (texts, close) = client.rest();
+            assert_eq!(close, In::Close(1000, "end of recording".to_owned()));
+            let of = |l: &&Value| l["t"] == "recv" && l["conn"] == name;
+            let want: Vec<&str> = lines.iter().filter(of).map(|l| l["data"].as_str().unwrap()).collect();
+            // At this speed an object has the receive time before its own members, and nothing else is changed.
+            let told: Vec<String> = texts.iter().map(|t| without_time(t)).collect();
+            assert_eq!(told, want, "{file} {name}");
+            opened.push(name);
+        }
+        assert_eq!(opened.len(), connections, "{file}");
+        for line in lines.iter().filter(|l| l["t"] == "http").take(3) {
+            let url = line["url"].as_str().unwrap().splitn(4, '/').nth(3).unwrap();
+            assert_eq!(server.get(&format!("/{url}")).1, line["data"].as_str().unwrap());
+        }
+        assert_eq!(server.get("/no/such/path").0, 404);
+    }
+}
+
+fn without_time(text: &str) -> String {
+    match text.strip_prefix("{\"ts_recv_ns\":") {
+        Some(rest) => format!("{{{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(',')),
+        None => text.to_owned(),
+    }
+}
+
+#[test]
+fn a_tape_is_served_line_by_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let messages = [r#"{"channel":"heartbeat"}"#, "[1,\"text\"]", "pong"];
+    let tape: Vec<String> = messages.iter().zip(17..).map(|(m, ns)| format!("{ns} {m}")).collect();
+    let path = capture(dir.path(), &tape);
+    let server = Server::start(Config::new(SourceSpec::Recording { path }, Speed::Times(1.0)));
+    let mut client = server.connect("/v2");
+    client.send(&json!({"method": "ping"}));
+    assert_eq!(client.rest().0, messages);
+    server.until(|s| s["heard"] == 1 && s["frames"] == 3);
+    let path = capture(dir.path(), &["no time".to_owned()]);
+    let refused = Server::try_start(Config::new(SourceSpec::Recording { path }, Speed::Max)).err().unwrap();
+    assert!(refused.to_string().contains("line 1"), "{refused}");
+}

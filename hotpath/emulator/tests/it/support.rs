@@ -38,9 +38,13 @@ impl Server {
         self.running.as_ref().unwrap().addr.port()
     }
 
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub fn reply(&self, path: &str) -> ureq::http::Response<ureq::Body> {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut reply = agent.get(format!("http://{}{path}", self.addr)).call().unwrap();
+        agent.get(format!("http://{}{path}", self.addr)).call().unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut reply = self.reply(path);
         (reply.status().as_u16(), reply.body_mut().read_to_string().unwrap())
     }
 
@@ -116,6 +120,17 @@ impl Client {
                     let frame = frame.unwrap();
                     return In::Close(frame.code.into(), frame.reason.to_string());
                 }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next text or close; `None` when the connection broke.
+    pub fn try_next(&mut self) -> Option<In> {
+        loop {
+            match self.0.read().ok()? {
+                Message::Text(text) => return Some(In::Text(text.to_string())),
+                Message::Close(frame) => return frame.map(|f| In::Close(f.code.into(), f.reason.to_string())),
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use domain::{Lots, Side, Ticks};
 
 /// Most levels kept on one side. Past it the levels farthest from the best price are dropped; they come back when
 /// the venue changes them.
-pub const LEVELS_MAX: usize = 20_000;
+pub const LEVELS_MAX: usize = 65_536;
 
 /// One side of a book.
 #[derive(Clone, Debug)]
@@ -43,6 +43,11 @@ impl Levels {
             (Err(_), true) => {}
         }
         debug_assert!(self.levels.len() <= LEVELS_MAX, "a side is bounded");
+    }
+
+    /// Keeps the best `depth` levels.
+    pub fn truncate(&mut self, depth: usize) {
+        self.levels.drain(..self.levels.len().saturating_sub(depth));
     }
 
     /// The best level.

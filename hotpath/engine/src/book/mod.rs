@@ -1,18 +1,25 @@
-//! One instrument's order book and its synchronisation with the venue, as Binance prescribes it (local book
-//! procedure, text of 2025-11-12): buffer changes, fetch a snapshot, drop what it contains, bridge, then apply
-//! changes with contiguous ids. A gap or a crossed book stops this instrument only and starts over.
+//! One instrument's order book and its synchronisation with the venue, by the instrument's [`BookRule`]. Where snapshots
+//! are asked for, as Binance prescribes it (local book procedure, text of 2025-11-12): buffer changes, fetch a snapshot,
+//! drop what it contains, bridge, then apply changes with contiguous ids. Where they are pushed, each replaces the book, and
+//! changes before the first are of no use. A gap, a crossed book or a wrong checksum stops this instrument only and starts
+//! over.
+//!
+//! Ids are contiguous by the time they come here: each venue's module makes them so from whatever the venue counts.
 //!
 //! Left out on purpose: judging the age of a book (risk does), prices of any kind (features do), sending anything:
 //! what has to be done is said in [`News`].
 
+mod checksum;
 mod levels;
 mod tops;
 
 pub use levels::{LEVELS_MAX, Levels};
 
 use crate::stats::BookStats;
+use checksum::Summer;
 use domain::event::{BookDelta, BookSnapshot, Level, Quote};
-use domain::{Side, Ticks};
+use domain::instrument::{BookFeed, BookRule};
+use domain::{Instrument, Side, Ticks};
 use serde::Serialize;
 use std::collections::VecDeque;
 use tops::Tops;
@@ -67,6 +74,8 @@ pub struct News {
 /// One instrument's order book.
 #[derive(Clone, Debug)]
 pub struct Book {
+    rule: BookRule,
+    summer: Option<Summer>,
     bids: Levels,
     asks: Levels,
     state: BookState,
@@ -83,16 +92,12 @@ pub struct Book {
     tops: Tops,
 }
 
-impl Default for Book {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Book {
-    /// A cold book. The connection counts as up until somebody says otherwise.
-    pub fn new() -> Self {
+    /// A cold book of `instrument`, by its rule. The connection counts as up until somebody says otherwise.
+    pub fn new(instrument: &Instrument) -> Self {
         Self {
+            rule: instrument.book,
+            summer: Summer::of(instrument),
             bids: Levels::new(Side::Buy),
             asks: Levels::new(Side::Sell),
             state: BookState::Cold,
@@ -150,6 +155,15 @@ impl Book {
         }
         match self.state {
             BookState::Live => self.follow(now_ns, delta, stats),
+            _ if self.is_pushed() => {
+                stats.diffs_ignored += 1;
+                let first = self.state == BookState::Cold;
+                if first {
+                    self.set(BookState::Syncing, "waits for the whole book");
+                    self.ask_at_ns = now_ns.saturating_add(ANSWER_WAIT_NS);
+                }
+                News { moved: first, ask: self.ask_if_due(now_ns), applied: false }
+            }
             BookState::Cold => {
                 self.set(BookState::Syncing, "first change came");
                 self.buffer(delta, stats);
@@ -164,6 +178,9 @@ impl Book {
 
     /// A snapshot came.
     pub fn on_snapshot(&mut self, now_ns: u64, snapshot: &BookSnapshot, stats: &mut BookStats) -> News {
+        if self.is_pushed() && self.link_up {
+            return self.replace(now_ns, snapshot, stats);
+        }
         if !self.asked || !self.link_up {
             // Not asked for, or the answer to a question of a connection that is gone.
             stats.snapshots_unusable += 1;
@@ -196,10 +213,51 @@ impl Book {
             return self.try_later(now_ns, "crossed");
         }
         assert!(self.buffer.is_empty() && !self.asked, "a live book waits for nothing");
+        self.enter(now_ns);
+        News { moved: true, ask: false, applied: true }
+    }
+
+    /// A whole book came in the stream: whatever was there before is gone.
+    fn replace(&mut self, now_ns: u64, snapshot: &BookSnapshot, stats: &mut BookStats) -> News {
+        let was_live = self.is_live();
+        self.empty();
+        self.load(snapshot);
+        self.cut();
+        stats.snapshots += 1;
+        let fault = if self.is_crossed() {
+            stats.crossed += 1;
+            Some("crossed")
+        } else if !self.adds_up(snapshot.checksum, stats) {
+            Some("checksum")
+        } else {
+            None
+        };
+        if let Some(reason) = fault {
+            stats.snapshots_unusable += 1;
+            self.empty();
+            let moved = was_live || self.reason != reason;
+            self.set(BookState::Stale, reason);
+            return News { moved, ..self.try_later(now_ns, reason) };
+        }
+        self.enter(now_ns);
+        News { moved: !was_live, ask: false, applied: true }
+    }
+
+    fn enter(&mut self, now_ns: u64) {
         self.set(BookState::Live, "in step");
         self.changed_recv_ns = now_ns;
         self.pause_ns = ASK_PAUSE_NS.0;
-        News { moved: true, ask: false, applied: true }
+    }
+
+    /// Something was lost, says who reads the stream.
+    pub fn on_gap(&mut self, now_ns: u64, stats: &mut BookStats) -> News {
+        stats.gaps += 1;
+        if !self.link_up {
+            return News::default();
+        }
+        let moved = self.is_live();
+        self.lose("lost messages");
+        News { moved, ask: self.ask_if_due(now_ns), applied: false }
     }
 
     /// The snapshot did not come.
@@ -221,13 +279,17 @@ impl Book {
     }
 
     /// The market connection came up or went down.
-    pub fn on_link(&mut self, up: bool) -> News {
+    pub fn on_link(&mut self, now_ns: u64, up: bool) -> News {
         let said_twice = self.link_up == up && self.state != BookState::Cold;
         if said_twice {
             return News::default();
         }
         self.link_up = up;
         self.empty();
+        if self.is_pushed() {
+            // It comes with the subscription; only when it does not, it is asked for.
+            self.ask_at_ns = now_ns.saturating_add(ANSWER_WAIT_NS);
+        }
         if up {
             self.set(BookState::Syncing, "link up");
         } else {
@@ -248,7 +310,9 @@ impl Book {
 
     /// Time went on: asks again for a snapshot that failed or never came.
     pub fn on_time(&mut self, now_ns: u64) -> News {
-        let waiting = matches!(self.state, BookState::Syncing | BookState::Stale) && !self.buffer.is_empty();
+        let waiting = matches!(self.state, BookState::Syncing | BookState::Stale)
+            && self.link_up
+            && (self.is_pushed() || !self.buffer.is_empty());
         News { ask: waiting && self.ask_if_due(now_ns), ..News::default() }
     }
 
@@ -259,17 +323,25 @@ impl Book {
         }
         if delta.first_id > self.last_id.saturating_add(1) {
             stats.sequence_breaks += 1;
-            self.empty();
-            self.set(BookState::Stale, "gap");
-            self.buffer(delta, stats);
+            self.lose("gap");
+            if !self.is_pushed() {
+                self.buffer(delta, stats);
+            }
             return News { moved: true, ask: self.ask_if_due(now_ns), applied: false };
         }
         self.apply_counted(delta, stats);
-        if self.is_crossed() {
+        self.cut();
+        let fault = if self.is_crossed() {
             stats.crossed += 1;
-            self.empty();
-            self.set(BookState::Stale, "crossed");
-            return News { moved: true, ..News::default() };
+            Some("crossed")
+        } else if !self.adds_up(delta.checksum, stats) {
+            Some("checksum")
+        } else {
+            None
+        };
+        if let Some(reason) = fault {
+            self.lose(reason);
+            return News { moved: true, ask: self.ask_if_due(now_ns), applied: false };
         }
         self.changed_recv_ns = now_ns;
         self.tops.applied(self.last_id, self.top(), stats);
@@ -299,11 +371,12 @@ impl Book {
 
     fn ask_if_due(&mut self, now_ns: u64) -> bool {
         let unanswered = self.asked && now_ns < self.ask_at_ns.saturating_add(ANSWER_WAIT_NS);
-        if unanswered || now_ns < self.ask_at_ns {
+        // Without a change there is nothing to bridge to an answer.
+        let useless = !self.is_pushed() && self.buffer.is_empty();
+        if unanswered || useless || now_ns < self.ask_at_ns {
             return false;
         }
         assert!(!self.is_live() && self.link_up, "only a book out of step needs a snapshot");
-        assert!(!self.buffer.is_empty(), "a snapshot is asked for when there is something to bridge");
         self.asked = true;
         // Also a book that breaks again and again asks no more than once in the shortest pause.
         self.ask_at_ns = now_ns.saturating_add(ASK_PAUSE_NS.0);
@@ -318,6 +391,32 @@ impl Book {
         let moved = self.reason != reason;
         self.set(self.state, reason);
         News { moved, ..News::default() }
+    }
+
+    const fn is_pushed(&self) -> bool {
+        matches!(self.rule.feed, BookFeed::Pushed)
+    }
+
+    /// Drops what was pushed past the depth that the venue tells about.
+    fn cut(&mut self) {
+        if self.rule.depth > 0 {
+            self.bids.truncate(usize::from(self.rule.depth));
+            self.asks.truncate(usize::from(self.rule.depth));
+        }
+    }
+
+    /// True unless the venue sent a checksum and it is not ours.
+    fn adds_up(&mut self, theirs: Option<u32>, stats: &mut BookStats) -> bool {
+        let (Some(theirs), Some(summer)) = (theirs, &mut self.summer) else { return true };
+        stats.checksums += 1;
+        let equal = summer.sum(&self.bids, &self.asks) == theirs;
+        stats.checksums_equal += u64::from(equal);
+        equal
+    }
+
+    fn lose(&mut self, reason: &'static str) {
+        self.empty();
+        self.set(BookState::Stale, reason);
     }
 
     fn load(&mut self, snapshot: &BookSnapshot) {

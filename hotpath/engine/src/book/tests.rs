@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::stats::BookStats;
-use crate::testing::{ID, delta, level, snapshot};
+use crate::testing::{ID, btcusdt, delta, level, snapshot};
 use domain::event::BookDelta;
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ const S: u64 = 1_000_000_000;
 
 /// A book that is live at id 10 with bid 99 and ask 101.
 fn live() -> (Book, BookStats) {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     assert!(book.on_delta(S, &delta(5, 8, &[], &[]), &mut stats).ask);
     let news = book.on_snapshot(S, &snapshot(10, &[(99, 5), (98, 1)], &[(101, 7), (102, 1)]), &mut stats);
     assert_eq!(news, News { moved: true, ask: false, applied: true });
@@ -20,7 +20,7 @@ fn live() -> (Book, BookStats) {
 
 #[test]
 fn a_cold_book_buffers_and_asks_for_a_snapshot_once_the_first_change_has_come() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     assert_eq!(book.on_time(S), News::default());
     let news = book.on_delta(S, &delta(5, 8, &[(100, 1)], &[]), &mut stats);
     assert_eq!(news, News { moved: true, ask: true, applied: false });
@@ -31,7 +31,7 @@ fn a_cold_book_buffers_and_asks_for_a_snapshot_once_the_first_change_has_come() 
 
 #[test]
 fn a_snapshot_older_than_the_buffer_is_asked_for_again_and_the_buffer_is_kept() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     assert!(book.on_delta(S, &delta(20, 25, &[(100, 1)], &[(101, 1)]), &mut stats).ask);
     let news = book.on_snapshot(S, &snapshot(19, &[], &[]), &mut stats);
     assert!(news.moved && !news.ask && book.state() == BookState::Syncing);
@@ -45,7 +45,7 @@ fn a_snapshot_older_than_the_buffer_is_asked_for_again_and_the_buffer_is_kept() 
 
 #[test]
 fn buffered_changes_that_the_snapshot_contains_are_dropped() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     let _asked = book.on_delta(S, &delta(1, 4, &[(100, 9)], &[]), &mut stats);
     let _buffered = book.on_delta(S, &delta(5, 8, &[(100, 8)], &[]), &mut stats);
     // The last id of the snapshot lies inside the second change, which is applied whole.
@@ -77,7 +77,7 @@ fn a_gap_makes_the_book_stale_and_starts_over_with_the_change_that_showed_it() {
 
 #[test]
 fn a_gap_inside_the_buffer_counts_and_drops_what_lies_before_it() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     let _asked = book.on_delta(S, &delta(1, 4, &[(100, 9)], &[]), &mut stats);
     let _gap = book.on_delta(S, &delta(7, 9, &[(90, 1)], &[]), &mut stats);
     assert_eq!(stats.sequence_breaks, 1);
@@ -100,7 +100,7 @@ fn a_crossed_or_locked_book_is_stale_at_once() {
 
 #[test]
 fn a_crossed_snapshot_is_not_taken() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     let _asked = book.on_delta(S, &delta(1, 4, &[], &[]), &mut stats);
     assert!(!book.on_snapshot(S, &snapshot(4, &[(101, 1)], &[(100, 1)]), &mut stats).applied);
     assert!(!book.is_live() && book.top().is_none());
@@ -109,11 +109,11 @@ fn a_crossed_snapshot_is_not_taken() {
 #[test]
 fn a_lost_link_makes_the_book_stale_and_its_changes_void_until_it_is_up_again() {
     let (mut book, mut stats) = live();
-    assert!(book.on_link(false).moved);
+    assert!(book.on_link(S, false).moved);
     assert_eq!((book.state(), book.reason()), (BookState::Stale, "link down"));
-    assert_eq!(book.on_link(false), News::default());
+    assert_eq!(book.on_link(S, false), News::default());
     assert_eq!(book.on_delta(9 * S, &delta(11, 12, &[], &[]), &mut stats), News::default());
-    assert!(book.on_link(true).moved);
+    assert!(book.on_link(S, true).moved);
     assert_eq!(book.state(), BookState::Syncing);
     assert!(book.on_delta(9 * S, &delta(50, 51, &[], &[]), &mut stats).ask);
     assert_eq!(stats.sequence_breaks, 0, "a reconnect is not a gap in a stream");
@@ -129,7 +129,7 @@ fn a_snapshot_nobody_asked_for_changes_nothing() {
 
 #[test]
 fn failed_snapshots_are_retried_after_one_two_four_up_to_thirty_seconds() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     assert!(book.on_delta(0, &delta(1, 2, &[], &[]), &mut stats).ask);
     let mut now = 0;
     for pause in [1, 2, 4, 8, 16, 30, 30] {
@@ -143,7 +143,7 @@ fn failed_snapshots_are_retried_after_one_two_four_up_to_thirty_seconds() {
 
 #[test]
 fn a_snapshot_that_neither_comes_nor_fails_is_asked_for_again() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     assert!(book.on_delta(0, &delta(1, 2, &[], &[]), &mut stats).ask);
     assert!(!book.on_time(10 * S).ask);
     assert!(book.on_time(16 * S).ask);
@@ -151,7 +151,7 @@ fn a_snapshot_that_neither_comes_nor_fails_is_asked_for_again() {
 
 #[test]
 fn the_buffer_is_bounded_and_loses_its_oldest() {
-    let (mut book, mut stats) = (Book::new(), BookStats::default());
+    let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
     let last = BUFFER_MAX as u64 + 10;
     for id in 1..=last {
         let _buffered = book.on_delta(S, &delta(id, id, &[], &[]), &mut stats);
@@ -220,12 +220,12 @@ proptest! {
             sides.map(|s| s.all())
         };
         let taken = taken.min(deltas.len() - 1);
-        let (mut book, mut stats) = (Book::new(), BookStats::default());
+        let (mut book, mut stats) = (Book::new(&btcusdt()), BookStats::default());
         for (at, d) in deltas.iter().enumerate() {
             if at == arrives.max(taken) {
                 let [bids, asks] = naive(taken);
                 let last_id = if taken == 0 { 0 } else { deltas[taken - 1].last_id };
-                let s = BookSnapshot { instrument: ID, ts_venue_ns: 0, last_id, bids, asks };
+                let s = BookSnapshot { instrument: ID, ts_venue_ns: 0, last_id, bids, asks, checksum: None };
                 let _news = book.on_snapshot(S, &s, &mut stats);
             }
             if at != lost {

@@ -4,11 +4,12 @@ use super::Engine;
 use super::market::find;
 use crate::effect::{AuditRecord, Effect};
 use crate::risk;
-use domain::event::{Channel, Link, Note, OperatorCommand, Session, note};
-use domain::{Asset, ClientOrderId, InstrumentId, Side};
+use domain::event::{Allowed, Channel, Link, Note, OperatorCommand, Session, Status, note};
+use domain::{Asset, ClientOrderId, InstrumentId, Side, Venue};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What allows or forbids new orders.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Control {
     pub(super) session: Option<Session>,
     sequence: u32,
@@ -16,20 +17,32 @@ pub(super) struct Control {
     pub(super) halt: Option<Note>,
     /// Entries are stopped by a loss in this quote asset until the operator resumes.
     pub(super) loss_halted: Option<Asset>,
-    /// Orders can be sent. Until somebody says otherwise they can: a backtest has no connections.
-    pub(super) orders_up: bool,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self { session: None, sequence: 0, halt: None, loss_halted: None, orders_up: true }
-    }
+    /// Venues to which no orders can be sent. Until somebody says otherwise they can: a backtest has no connections.
+    orders_down: BTreeSet<Venue>,
+    /// Venues, and single markets of them, that take less than all orders.
+    restricted: BTreeMap<(Venue, Option<InstrumentId>), Allowed>,
 }
 
 impl Control {
     /// True while entries are stopped for another reason than a loss. Before the first session nothing may be sent.
     pub(super) const fn is_halted(&self) -> bool {
         self.halt.is_some() || self.session.is_none()
+    }
+
+    /// True when orders can be sent to `venue`.
+    pub(super) fn orders_up(&self, venue: Venue) -> bool {
+        !self.orders_down.contains(&venue)
+    }
+
+    /// True when orders can be sent to every venue.
+    pub(super) fn all_orders_up(&self) -> bool {
+        self.orders_down.is_empty()
+    }
+
+    /// What `venue` takes for `instrument` now: the stricter of what it says of itself and of the market.
+    pub(super) fn allowed(&self, venue: Venue, instrument: InstrumentId) -> Allowed {
+        let of = |market| self.restricted.get(&(venue, market)).copied().unwrap_or(Allowed::All);
+        of(None).max(of(Some(instrument)))
     }
 
     /// The next order id; used up whether or not the order is sent (I-02).
@@ -52,7 +65,8 @@ impl Engine {
         if before.is_none() {
             return;
         }
-        self.control.orders_up = true;
+        self.control.orders_down.clear();
+        self.control.restricted.clear();
         for at in 0..self.markets.len() {
             let id = InstrumentId(u16::try_from(at).expect("instruments are bounded"));
             if let Some(market) = find(&mut self.markets, id) {
@@ -74,20 +88,38 @@ impl Engine {
                     if self.portfolio.account(id).is_some_and(|a| a.instrument().venue == link.venue)
                         && let Some(market) = find(&mut self.markets, id)
                     {
-                        let news = market.book.on_link(link.up);
+                        let news = market.book.on_link(self.now_ns, link.up);
                         self.on_news(id, news, out);
                     }
                 }
             }
             Channel::Orders => {
-                self.control.orders_up = link.up;
                 if link.up {
+                    self.control.orders_down.remove(&link.venue);
                     self.orders.ask_all();
                     self.ask_due(out);
                 } else {
+                    self.control.orders_down.insert(link.venue);
                     self.lose_sight("link_down", out);
                 }
             }
+        }
+    }
+
+    /// The venue takes more or fewer kinds of orders than before.
+    pub(super) fn on_status(&mut self, status: &Status, out: &mut Vec<Effect>) {
+        let key = (status.venue, status.instrument);
+        let before = match status.allowed {
+            Allowed::All => self.control.restricted.remove(&key),
+            less => self.control.restricted.insert(key, less),
+        };
+        if before.unwrap_or(Allowed::All) != status.allowed {
+            out.push(Effect::Audit(AuditRecord::Venue {
+                venue: status.venue,
+                instrument: status.instrument,
+                allowed: status.allowed,
+                said: status.said,
+            }));
         }
     }
 

@@ -85,7 +85,7 @@ impl Engine {
 
     /// Asks the venue about every order whose time it is, if there is a way to ask.
     pub(super) fn ask_due(&mut self, out: &mut Vec<Effect>) {
-        if !self.control.orders_up {
+        if !self.control.all_orders_up() {
             return;
         }
         let stats = &mut self.stats.orders;

@@ -31,6 +31,12 @@ impl Engine {
         self.on_news(id, news, out);
     }
 
+    pub(super) fn on_book_gap(&mut self, id: InstrumentId, out: &mut Vec<Effect>) {
+        let Some(market) = find(&mut self.markets, id) else { return self.unknown_instrument() };
+        let news = market.book.on_gap(self.now_ns, &mut self.stats.book);
+        self.on_news(id, news, out);
+    }
+
     pub(super) fn on_quote(&mut self, quote: &Quote) {
         match find(&mut self.markets, quote.instrument) {
             Some(market) => market.book.on_quote(quote, &mut self.stats.book),

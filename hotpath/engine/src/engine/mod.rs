@@ -128,6 +128,7 @@ impl Engine {
             Event::Instrument(instrument) => self.on_instrument(instrument, out),
             Event::BookSnapshot(snapshot) => self.on_snapshot(snapshot, out),
             Event::BookDelta(delta) => self.on_delta(delta, out),
+            Event::BookGap { instrument, .. } => self.on_book_gap(*instrument, out),
             Event::SnapshotFailed { instrument, .. } => self.on_snapshot_failed(*instrument, out),
             Event::Quote(quote) => self.on_quote(quote),
             Event::Trade(trade) => self.on_trade(trade, out),
@@ -137,6 +138,9 @@ impl Engine {
                 self.balances.insert(balance.asset, *balance);
             }
             Event::Operator(command) => self.on_operator(*command, out),
+            // Journaled for what reads them later; nothing is decided by them yet.
+            Event::Bar(_) | Event::Mark(_) | Event::Funding(_) | Event::OpenInterest(_) | Event::Liquidation(_) => {}
+            Event::Status(status) => self.on_status(status, out),
             Event::Session(_) | Event::Timer => {}
         }
         assert!(out.len() >= before, "effects are only added");
@@ -201,10 +205,16 @@ impl Engine {
             |symbols: &[String]| symbols.is_empty() || symbols.iter().any(|s| s.as_str() == &*instrument.symbol);
         let tracks = (0u8..)
             .zip(&self.config.strategies)
-            .filter(|(_, s)| wants(s.rule.symbols()))
+            .filter(|(_, s)| instrument.trade && wants(s.rule.symbols()))
             .map(|(id, s)| (StrategyId(id), Strategy::new(&s.rule).expect("rules were checked in `new`")))
             .collect();
-        Market { book: Book::new(), common: Common::default(), tracks, history: History::default(), frozen: false }
+        Market {
+            book: Book::new(instrument),
+            common: Common::default(),
+            tracks,
+            history: History::default(),
+            frozen: false,
+        }
     }
 
     fn has_open_orders(&self, id: InstrumentId) -> bool {
@@ -212,9 +222,10 @@ impl Engine {
     }
 
     fn freeze(&mut self, instrument: &Instrument, out: &mut Vec<Effect>) {
+        let now_ns = self.now_ns;
         if let Some(market) = self.market(instrument.id) {
             market.frozen = true;
-            let _news = market.book.on_link(false);
+            let _news = market.book.on_link(now_ns, false);
         }
         self.halt(&format!("tick or lot of {} changed under a position: start a new run", instrument.symbol), out);
     }

@@ -94,7 +94,9 @@ pub struct InstrumentView {
     /// Venue symbol.
     pub symbol: String,
     /// Venue.
-    pub venue: &'static str,
+    pub venue: domain::Venue,
+    /// It may be traded; else it is only watched.
+    pub trade: bool,
     /// What is bought and sold.
     pub base: String,
     /// What it is paid in.

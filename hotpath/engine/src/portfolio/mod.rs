@@ -314,9 +314,9 @@ impl Portfolio {
         self.loss_base.insert(quote, self.day_net(quote));
     }
 
-    /// Quote assets in use, in instrument order; one may come more than once.
+    /// Quote assets of what is traded, in instrument order; one may come more than once.
     pub fn quotes(&self) -> impl Iterator<Item = Asset> {
-        self.accounts().map(|a| a.instrument.quote)
+        self.accounts().filter(|a| a.instrument.trade).map(|a| a.instrument.quote)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::{Check, Facts, Refusal, value_at_most};
 use domain::config::RiskLimits;
+use domain::event::Allowed;
+use domain::order::OrderKind;
 use domain::{Decimal, OrderRequest, Side, TickLots, num};
 
 pub(super) struct Gate<'a> {
@@ -37,6 +39,13 @@ impl Gate<'_> {
 
     pub(super) fn control(&mut self) -> Result<(), Refusal> {
         self.demand("entries_allowed", self.reduces() || !self.facts.halted, Refusal::Halted)?;
+        self.demand("traded", self.facts.instrument.trade, Refusal::WatchOnly)?;
+        let taken = match self.facts.allowed {
+            Allowed::All => true,
+            Allowed::PostOnly => self.request.kind == OrderKind::PostOnly,
+            Allowed::CancelOnly | Allowed::Nothing => false,
+        };
+        self.demand("venue_open", taken, Refusal::VenueClosed)?;
         self.demand("order_link_up", self.facts.link_up, Refusal::LinkDown)
     }
 

@@ -12,6 +12,7 @@ pub(crate) use checks::loss_floor;
 pub use sizing::{Size, entry, exit, room};
 
 use domain::config::RiskLimits;
+use domain::event::Allowed;
 use domain::{Decimal, Instrument, Lots, OrderRequest, Position, Side, TickLots, Ticks, num};
 use serde::Serialize;
 
@@ -46,6 +47,10 @@ impl Approved {
 pub enum Refusal {
     /// Entries are stopped.
     Halted,
+    /// It is only watched.
+    WatchOnly,
+    /// The venue does not take such orders now.
+    VenueClosed,
     /// There is no way to send it.
     LinkDown,
     /// The book is not in step with the venue.
@@ -86,6 +91,8 @@ impl Refusal {
     pub const fn name(&self) -> &'static str {
         match self {
             Refusal::Halted => "halted",
+            Refusal::WatchOnly => "watch_only",
+            Refusal::VenueClosed => "venue_closed",
             Refusal::LinkDown => "link_down",
             Refusal::BookNotLive => "book_not_live",
             Refusal::BookStale { .. } => "book_stale",
@@ -127,6 +134,8 @@ pub struct Facts<'a> {
     pub halted: bool,
     /// Entries are stopped by a loss, until the operator resumes.
     pub loss_halted: bool,
+    /// What the venue takes now.
+    pub allowed: Allowed,
     /// Orders can be sent.
     pub link_up: bool,
     /// The book is in step.

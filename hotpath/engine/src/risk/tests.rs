@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::{ID, btcusdt, decimal, limits};
+use domain::event::Allowed;
 use domain::order::{OrderKind, TimeInForce};
 use domain::{ClientOrderId, Side, StrategyId};
 use proptest::prelude::*;
@@ -31,6 +32,7 @@ fn facts(instrument: &Instrument) -> Facts<'_> {
         instrument,
         halted: false,
         loss_halted: false,
+        allowed: Allowed::All,
         link_up: true,
         book_live: true,
         book_age_ms: 100,
@@ -91,6 +93,15 @@ fn halted() {
 fn link_down() {
     check(buy(), |f| f.link_up = false, Some(Refusal::LinkDown));
     check(sell(), |f| f.link_up = false, Some(Refusal::LinkDown));
+    let watched = Instrument { trade: false, ..btcusdt() };
+    for request in [buy(), sell()] {
+        let verdict = review(request, &facts(&watched), &limits(), &mut Vec::new());
+        assert_eq!(verdict, Err(Refusal::WatchOnly));
+    }
+    for less in [Allowed::PostOnly, Allowed::CancelOnly, Allowed::Nothing] {
+        check(buy(), |f| f.allowed = less, Some(Refusal::VenueClosed));
+        check(sell(), |f| f.allowed = less, Some(Refusal::VenueClosed));
+    }
 }
 
 #[test]

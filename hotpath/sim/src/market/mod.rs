@@ -97,6 +97,7 @@ impl SyntheticMarket {
             last_id: self.sent_id,
             bids: self.book.levels(Side::Buy),
             asks: self.book.levels(Side::Sell),
+            checksum: None,
         }
     }
 
@@ -116,6 +117,7 @@ impl SyntheticMarket {
                 last_id,
                 bids,
                 asks,
+                checksum: None,
             };
             self.sent_id = last_id;
             out.push((self.now_ns, Event::BookDelta(delta)));

@@ -15,7 +15,7 @@ pub fn instrument() -> Instrument {
     Instrument {
         id: ABC,
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: "ABCUSD".try_into().unwrap(),
         base: Asset::from("ABC").unwrap(),
         quote: Asset::from("USD").unwrap(),
@@ -24,6 +24,9 @@ pub fn instrument() -> Instrument {
         qty_min: Lots::new(1),
         qty_max: Lots::new(1000),
         value_min: TickLots::new(50),
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     }
 }
 
@@ -51,12 +54,20 @@ fn levels(list: &[(i64, u64)]) -> Vec<Level> {
 
 pub fn snapshot(last_id: u64, bids: &[(i64, u64)], asks: &[(i64, u64)]) -> Event {
     let (bids, asks) = (levels(bids), levels(asks));
-    Event::BookSnapshot(BookSnapshot { instrument: ABC, ts_venue_ns: 0, last_id, bids, asks })
+    Event::BookSnapshot(BookSnapshot { instrument: ABC, ts_venue_ns: 0, last_id, bids, asks, checksum: None })
 }
 
 pub fn delta(id: u64, bids: &[(i64, u64)], asks: &[(i64, u64)]) -> Event {
     let (bids, asks) = (levels(bids), levels(asks));
-    Event::BookDelta(BookDelta { instrument: ABC, ts_venue_ns: 0, first_id: id, last_id: id, bids, asks })
+    Event::BookDelta(BookDelta {
+        instrument: ABC,
+        ts_venue_ns: 0,
+        first_id: id,
+        last_id: id,
+        bids,
+        asks,
+        checksum: None,
+    })
 }
 
 pub fn quote(update_id: u64, bid: (i64, u64), ask: (i64, u64)) -> Event {

@@ -83,7 +83,7 @@ impl OrderLink {
 
     fn link(&mut self, up: bool) -> Result<(), Gone> {
         self.telemetry.orders_up.store(up, Ordering::Relaxed);
-        self.tx.event(None, Event::Link(Link { venue: Venue::Binance, channel: Channel::Orders, up }))
+        self.tx.event(None, Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Orders, up }))
     }
 
     /// Connects, logs on if the keys can, and subscribes to news of our orders. From then on requests can be sent.

@@ -12,14 +12,14 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use tungstenite::{Message, WebSocket};
-use venues::binance::SymbolTable;
 use venues::binance::sign::Keys;
+use venues::wire::SymbolTable;
 
 fn btcusdt() -> Instrument {
     Instrument {
         id: InstrumentId(0),
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: "BTCUSDT".parse().unwrap(),
         base: Asset::from("BTC").unwrap(),
         quote: Asset::from("USDT").unwrap(),
@@ -28,6 +28,9 @@ fn btcusdt() -> Instrument {
         qty_min: Lots::new(1),
         qty_max: Lots::new(900_000_000),
         value_min: TickLots::ZERO,
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     }
 }
 fn order(sequence: u32) -> OrderRequest {
@@ -114,7 +117,7 @@ impl Rig {
         }
     }
     fn expect_link(&mut self, up: bool) {
-        assert_eq!(self.next(), Event::Link(Link { venue: Venue::Binance, channel: Channel::Orders, up }));
+        assert_eq!(self.next(), Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Orders, up }));
     }
     fn expect_up(&mut self) {
         self.expect_link(true);

@@ -13,10 +13,10 @@ use pending::{Asked, Pending, Request};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use venues::binance::SymbolTable;
 use venues::binance::encode::{Auth, Encoder};
 use venues::binance::sign::Keys;
 use venues::transport::Socket;
+use venues::wire::SymbolTable;
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Venue numbers of orders kept for questions; older ones are asked for again.

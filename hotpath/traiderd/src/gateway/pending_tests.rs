@@ -3,7 +3,7 @@
 use super::*;
 use domain::order::VenueOrderStatus;
 use domain::{Asset, Increment, Lots, TickLots, Venue};
-use venues::binance::SymbolTable;
+use venues::wire::SymbolTable;
 
 const ID: ClientOrderId = ClientOrderId { home: 1, epoch: 2, sequence: 3 };
 
@@ -11,7 +11,7 @@ fn btcusdt() -> Instrument {
     Instrument {
         id: InstrumentId(0),
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: "BTCUSDT".parse().unwrap(),
         base: Asset::from("BTC").unwrap(),
         quote: Asset::from("USDT").unwrap(),
@@ -20,6 +20,9 @@ fn btcusdt() -> Instrument {
         qty_min: Lots::new(1),
         qty_max: Lots::new(900_000_000),
         value_min: TickLots::ZERO,
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     }
 }
 fn answer(request: &Request, text: &str) -> Outcome {

@@ -1,17 +1,20 @@
-//! Public messages: from the venue's JSON to domain events. Fields are borrowed from the frame and digits go straight
+//! Public Spot messages: from the venue's JSON to domain events. Fields are borrowed from the frame and digits go straight
 //! to whole ticks and lots; unknown fields are ignored, unknown messages are named [`Body::Other`] so that the caller
 //! can count them, and only what claims to be a known message and is not is an error.
 //!
 //! Quirks, all from `docs/venues.md`: `bookTicker` has no event name and no time; `m: true` means the buyer was
 //! resting, so the seller took; field names differ only by case (`u`/`U`).
 
-use super::{DecodeError, SymbolTable, ms_to_ns};
-use domain::event::{BookDelta, BookSnapshot, Level, Quote, Trade};
-use domain::num::{Decimal, NumError};
-use domain::{Event, Instrument, Lots, Side, Ticks};
+use super::{scan, ws};
+use crate::wire::{DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, price, public_qty, whole_levels};
+use domain::event::{Bar, BookDelta, BookSnapshot, Level, Quote, Trade};
+use domain::{Event, Instrument, Side};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+
+/// What a message about a symbol that nobody asked for is counted as.
+pub(super) const STRANGER: &str = "unknown symbol";
 
 /// One frame of a market data connection.
 #[derive(Debug)]
@@ -27,26 +30,28 @@ pub struct Message {
 pub enum Body {
     /// A market event of a known instrument.
     Event(Event),
+    /// The trades of one taker at one price as one (`aggTrade`): of use where the trades themselves are not taken.
+    Sum(Trade),
     /// A REST snapshot recorded between stream messages; it names no symbol, so the caller hands it to [`snapshot`].
     Snapshot,
     /// Answer to SUBSCRIBE and the like; `Some` is the venue's complaint.
     Reply(Option<String>),
     /// The venue is about to close the connection; open a new one.
     Shutdown,
-    /// A message or symbol we have no use for.
-    Other,
+    /// A message or symbol we have no use for, or do not know: what it is called.
+    Other(&'static str),
 }
 
 #[derive(Deserialize)]
-struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     #[serde(borrow)]
-    stream: Option<Cow<'a, str>>,
+    pub(super) stream: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    data: Option<&'a RawValue>,
+    pub(super) data: Option<&'a RawValue>,
     ts_recv_ns: Option<u64>,
     // Members of messages that come without an envelope, only to tell them apart.
     #[serde(borrow)]
-    e: Option<Cow<'a, str>>,
+    pub(super) e: Option<Cow<'a, str>>,
     #[serde(rename = "lastUpdateId")]
     last_update_id: Option<u64>,
     #[serde(borrow, rename = "B")]
@@ -67,6 +72,14 @@ struct Envelope<'a> {
 /// # Errors
 /// [`DecodeError`] when it is not JSON or a known message has the wrong shape.
 pub fn message(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
+    match scan::spot(text, table) {
+        Some(event) => Ok(Message { ts_recv_ns: None, body: Body::Event(event) }),
+        None => parsed(text, table),
+    }
+}
+
+/// Reads one frame of any form.
+pub(super) fn parsed(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
     let envelope: Envelope<'_> = parse("market message", text)?;
     let ts_recv_ns = envelope.ts_recv_ns;
     let body = match (&envelope.stream, envelope.data) {
@@ -82,8 +95,10 @@ fn combined(stream: &str, data: &str, table: &SymbolTable) -> Result<Body, Decod
         "depth" | "depth@100ms" => depth_update(data, table),
         "trade" => trade(data, table),
         "bookTicker" => book_ticker(data, table),
+        "aggTrade" => agg_trade(data, table),
         "!serverShutdown" => Ok(Body::Shutdown),
-        _ => Ok(Body::Other),
+        _ if kind.starts_with("kline_") => kline(data, table),
+        _ => Ok(Body::Other(other(kind))),
     }
 }
 
@@ -91,22 +106,49 @@ fn raw(envelope: &Envelope<'_>, text: &str, table: &SymbolTable) -> Result<Body,
     match envelope.e.as_deref() {
         Some("depthUpdate") => depth_update(text, table),
         Some("trade") => trade(text, table),
-        Some("serverShutdown") => Ok(Body::Shutdown),
-        Some(_) => Ok(Body::Other),
-        None if envelope.last_update_id.is_some() => Ok(Body::Snapshot),
+        Some("aggTrade") => agg_trade(text, table),
+        Some("kline") => kline(text, table),
         None if envelope.best_bid_qty.is_some() => book_ticker(text, table),
-        None if envelope.error.is_some() => Ok(Body::Reply(envelope.error.map(|e| e.get().to_owned()))),
-        None if envelope.code.is_some() => Ok(Body::Reply(Some(envelope.msg.as_deref().unwrap_or("").to_owned()))),
-        None if envelope.id.is_some() || envelope.result.is_some() => Ok(Body::Reply(None)),
-        None => Ok(Body::Other),
+        _ => Ok(control(envelope)),
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, DecodeError> {
-    serde_json::from_str(text).map_err(|e| DecodeError::shape(what, e, text))
+/// What is no market data: snapshots that a recorder wrote in between, answers, farewells, and the rest.
+pub(super) fn control(envelope: &Envelope<'_>) -> Body {
+    match envelope.e.as_deref() {
+        Some("serverShutdown") => Body::Shutdown,
+        Some(kind) => Body::Other(other(kind)),
+        None if envelope.last_update_id.is_some() => Body::Snapshot,
+        None if envelope.error.is_some() => Body::Reply(envelope.error.map(|e| e.get().to_owned())),
+        None if envelope.code.is_some() => Body::Reply(Some(envelope.msg.as_deref().unwrap_or("").to_owned())),
+        None if envelope.id.is_some() || envelope.result.is_some() => Body::Reply(None),
+        None => Body::Other("unknown message"),
+    }
 }
 
-type RawLevel<'a> = [&'a str; 2];
+/// The name under which a message that we do not take is counted.
+pub(super) fn other(kind: &str) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "avgPrice",
+        "blockTrade",
+        "contractInfo",
+        "miniTicker",
+        "referencePrice",
+        "rpiDepth",
+        "ticker",
+        "24hrTicker",
+        "24hrMiniTicker",
+    ];
+    match KNOWN.into_iter().find(|known| kind.split('@').next() == Some(known)) {
+        Some(known) => known,
+        None if kind.starts_with("depth") => "depth of few levels",
+        None => "unknown stream",
+    }
+}
+
+pub(super) fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|e| DecodeError::shape(what, e, text))
+}
 
 #[derive(Deserialize)]
 struct DepthUpdate<'a> {
@@ -132,7 +174,7 @@ fn depth_update(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
     if m.e != WHAT {
         return Err(DecodeError::shape(WHAT, format_args!("its type is `{}`", m.e), text));
     }
-    let Some(i) = table.get(&m.s) else { return Ok(Body::Other) };
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other(STRANGER)) };
     Ok(Body::Event(Event::BookDelta(BookDelta {
         instrument: i.id,
         ts_venue_ns: ms_to_ns(m.event_ms),
@@ -140,6 +182,7 @@ fn depth_update(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
         last_id: m.last_id,
         bids: levels(&m.b, i, WHAT)?,
         asks: levels(&m.a, i, WHAT)?,
+        checksum: None,
     })))
 }
 
@@ -165,7 +208,7 @@ fn trade(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
     if m.e != WHAT {
         return Err(DecodeError::shape(WHAT, format_args!("its type is `{}`", m.e), text));
     }
-    let Some(i) = table.get(&m.s) else { return Ok(Body::Other) };
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other(STRANGER)) };
     Ok(Body::Event(Event::Trade(Trade {
         instrument: i.id,
         ts_venue_ns: ms_to_ns(m.trade_ms),
@@ -173,6 +216,84 @@ fn trade(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
         price: price(m.p, i, WHAT)?,
         qty: public_qty(m.q, i, WHAT)?,
         aggressor: if m.m { Side::Sell } else { Side::Buy },
+    })))
+}
+
+#[derive(Deserialize)]
+struct RawAggTrade<'a> {
+    #[serde(borrow)]
+    e: &'a str,
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    a: u64,
+    #[serde(borrow)]
+    p: &'a str,
+    #[serde(borrow)]
+    q: &'a str,
+    #[serde(rename = "T")]
+    trade_ms: u64,
+    m: bool,
+}
+
+/// Reads `aggTrade`, the same on every market.
+pub(super) fn agg_trade(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    const WHAT: &str = "aggTrade";
+    let m: RawAggTrade<'_> = parse(WHAT, text)?;
+    if m.e != WHAT {
+        return Err(DecodeError::shape(WHAT, format_args!("its type is `{}`", m.e), text));
+    }
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other(STRANGER)) };
+    Ok(Body::Sum(Trade {
+        instrument: i.id,
+        ts_venue_ns: ms_to_ns(m.trade_ms),
+        trade_id: m.a,
+        price: price(m.p, i, WHAT)?,
+        qty: public_qty(m.q, i, WHAT)?,
+        aggressor: if m.m { Side::Sell } else { Side::Buy },
+    }))
+}
+
+#[derive(Deserialize)]
+struct RawKline<'a> {
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    #[serde(borrow)]
+    k: Candle<'a>,
+}
+#[derive(Deserialize)]
+struct Candle<'a> {
+    t: u64,
+    #[serde(borrow)]
+    i: Cow<'a, str>,
+    #[serde(borrow)]
+    o: &'a str,
+    #[serde(borrow)]
+    h: &'a str,
+    #[serde(borrow)]
+    l: &'a str,
+    #[serde(borrow)]
+    c: &'a str,
+    #[serde(borrow)]
+    v: &'a str,
+    x: bool,
+}
+
+/// Reads `kline`, the same on every market.
+pub(super) fn kline(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
+    const WHAT: &str = "kline";
+    let m: RawKline<'_> = parse(WHAT, text)?;
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other(STRANGER)) };
+    let Some(seconds) = ws::seconds(&m.k.i) else { return Ok(Body::Other("bars of odd length")) };
+    Ok(Body::Event(Event::Bar(Bar {
+        instrument: i.id,
+        seconds,
+        open_ns: ms_to_ns(m.k.t),
+        open: price(m.k.o, i, WHAT)?,
+        high: price(m.k.h, i, WHAT)?,
+        low: price(m.k.l, i, WHAT)?,
+        close: price(m.k.c, i, WHAT)?,
+        volume: public_qty(m.k.v, i, WHAT)?,
+        last: m.k.x,
     })))
 }
 
@@ -194,7 +315,7 @@ struct BookTicker<'a> {
 fn book_ticker(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
     const WHAT: &str = "bookTicker";
     let m: BookTicker<'_> = parse(WHAT, text)?;
-    let Some(i) = table.get(&m.s) else { return Ok(Body::Other) };
+    let Some(i) = table.get(&m.s) else { return Ok(Body::Other(STRANGER)) };
     Ok(Body::Event(Event::Quote(Quote {
         instrument: i.id,
         ts_venue_ns: 0,
@@ -208,13 +329,15 @@ fn book_ticker(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
 struct Depth<'a> {
     #[serde(rename = "lastUpdateId")]
     last_update_id: u64,
+    #[serde(rename = "E")]
+    event_ms: Option<u64>,
     #[serde(borrow)]
     bids: Vec<RawLevel<'a>>,
     #[serde(borrow)]
     asks: Vec<RawLevel<'a>>,
 }
 
-/// Reads the body of `GET /api/v3/depth` for `instrument`; the venue states no time in it.
+/// Reads the body of `GET /api/v3/depth` and its like for `instrument`; Spot states no time in it.
 ///
 /// # Errors
 /// [`DecodeError`] when it is something else.
@@ -223,187 +346,14 @@ pub fn snapshot(text: &str, instrument: &Instrument) -> Result<BookSnapshot, Dec
     let m: Depth<'_> = parse(WHAT, text)?;
     Ok(BookSnapshot {
         instrument: instrument.id,
-        ts_venue_ns: 0,
+        ts_venue_ns: m.event_ms.map_or(0, ms_to_ns),
         last_id: m.last_update_id,
-        bids: levels(&m.bids, instrument, WHAT)?,
-        asks: levels(&m.asks, instrument, WHAT)?,
+        bids: whole_levels(&m.bids, instrument, WHAT)?,
+        asks: whole_levels(&m.asks, instrument, WHAT)?,
+        checksum: None,
     })
 }
 
-/// Most levels of one side in one message. The venue's deepest snapshot has 5000; what is far past that is no book, and
-/// would not fit a record of the journal.
-pub const LEVELS_MAX: usize = 20_000;
-
-fn levels(raw: &[RawLevel<'_>], i: &Instrument, what: &'static str) -> Result<Vec<Level>, DecodeError> {
-    if raw.len() > LEVELS_MAX {
-        let many = format_args!("{} levels on one side, at most {LEVELS_MAX} make sense", raw.len());
-        return Err(DecodeError::shape(what, many, &i.symbol));
-    }
-    raw.iter().map(|[p, q]| Ok(Level { price: price(p, i, what)?, qty: public_qty(q, i, what)? })).collect()
-}
-
-/// A price in text as whole ticks of `i`.
-pub(crate) fn price(text: &str, i: &Instrument, what: &'static str) -> Result<Ticks, DecodeError> {
-    i.tick.count(text).map(Ticks::new).map_err(DecodeError::number(what, &i.symbol, "price"))
-}
-
-/// A size in the public book or tape. Orders from before a rule change rest there with finer sizes than the rules in
-/// force allow (2024-08-08: `25.42618900` BTC at 200000 under a step of 0.00001); they are cut to whole lots, but what
-/// is there is never cut to nothing, because zero removes a level.
-fn public_qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
-    match i.lot.count(text) {
-        Err(NumError::OffStep { .. }) => {}
-        Ok(_) | Err(_) => return qty(text, i, what),
-    }
-    let lots = || {
-        let size = Decimal::parse(text).ok()?;
-        // Both as whole numbers of the finer of the two scales.
-        let scale = size.scale.max(i.lot.scale);
-        let lot = Decimal::new(i128::from(i.lot.units), i.lot.scale).at_scale(scale)?;
-        let lots = size.at_scale(scale).filter(|n| *n > 0)? / lot;
-        u64::try_from(lots.max(1)).ok()
-    };
-    lots()
-        .map(Lots::new)
-        .ok_or_else(|| DecodeError::number(what, &i.symbol, "quantity")(NumError::Overflow(text.to_owned())))
-}
-
-/// A size of ours in text as whole lots of `i`.
-pub(crate) fn qty(text: &str, i: &Instrument, what: &'static str) -> Result<Lots, DecodeError> {
-    i.lot
-        .count(text)
-        .and_then(|n| u64::try_from(n).map_err(|_| NumError::Syntax(text.to_owned())))
-        .map(Lots::new)
-        .map_err(DecodeError::number(what, &i.symbol, "quantity"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::binance::fixtures::{btcusdt, instrument};
-    use crate::capture::Capture;
-    use domain::InstrumentId;
-
-    fn table() -> SymbolTable {
-        SymbolTable::new([btcusdt(), instrument(1, "ETHUSDT", "ETH", "0.00010000")])
-    }
-    fn body(text: &str) -> Body {
-        message(text, &table()).unwrap().body
-    }
-
-    // Lines 1 to 4 of the recorded capture spot_btcusdt_20240808, the first one shortened.
-    const DEPTH: &str = r#"{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":50093239189,"u":50093239202,"b":[["61737.63000000","0.00000000"]],"a":[["61837.64000000","1.54698000"]]}}"#;
-    const TICKER: &str = r#"{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}"#;
-    const TRADE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}"#;
-
-    #[test]
-    fn a_depth_update_becomes_a_delta_in_ticks_and_lots() {
-        let want = BookDelta {
-            instrument: InstrumentId(0),
-            ts_venue_ns: 1_723_161_255_208_000_000,
-            first_id: 50_093_239_189,
-            last_id: 50_093_239_202,
-            bids: vec![Level { price: Ticks::new(6_173_763), qty: Lots::ZERO }],
-            asks: vec![Level { price: Ticks::new(6_183_764), qty: Lots::new(154_698) }],
-        };
-        assert_eq!(body(DEPTH), Body::Event(Event::BookDelta(want)));
-    }
-
-    #[test]
-    fn the_seller_took_when_the_buyer_was_resting() {
-        let Body::Event(Event::Trade(t)) = body(TRADE) else { panic!("not a trade") };
-        assert_eq!((t.trade_id, t.price, t.qty), (3_735_683_259, Ticks::new(6_183_763), Lots::new(2000)));
-        assert_eq!((t.aggressor, t.ts_venue_ns), (Side::Sell, 1_723_161_255_342_000_000));
-        let Body::Event(Event::Trade(t)) = body(&TRADE.replace("\"m\":true", "\"m\":false")) else { panic!() };
-        assert_eq!(t.aggressor, Side::Buy);
-    }
-
-    #[test]
-    fn the_same_message_reads_the_same_with_and_without_its_envelope() {
-        for text in [DEPTH, TICKER, TRADE] {
-            let envelope: serde_json::Value = serde_json::from_str(text).unwrap();
-            assert_eq!(body(&envelope["data"].to_string()), body(text));
-        }
-    }
-
-    #[test]
-    fn the_receive_time_of_a_replay_stands_beside_the_event() {
-        let stamped = TICKER.replacen('{', "{\"ts_recv_ns\":1723161254087891268,", 1);
-        assert_eq!(message(&stamped, &table()).unwrap().ts_recv_ns, Some(1_723_161_254_087_891_268));
-        assert_eq!(message(TICKER, &table()).unwrap().ts_recv_ns, None);
-    }
-
-    #[test]
-    fn what_we_do_not_know_is_named_other_and_control_messages_by_their_kind() {
-        assert_eq!(body(&TRADE.replace("BTCUSDT", "XRPUSDT")), Body::Other);
-        assert_eq!(body(r#"{"stream":"btcusdt@avgPrice","data":{"e":"avgPrice"}}"#), Body::Other);
-        assert_eq!(body(r#"{"e":"kline","k":{}}"#), Body::Other);
-        assert_eq!(body(r#"{"result":null,"id":1}"#), Body::Reply(None));
-        assert_eq!(body(r#"{"code":2,"msg":"Invalid request"}"#), Body::Reply(Some("Invalid request".to_owned())));
-        assert_eq!(body(r#"{"e":"serverShutdown","E":1}"#), Body::Shutdown);
-        assert_eq!(body(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#), Body::Shutdown);
-    }
-
-    #[test]
-    fn sizes_finer_than_the_rules_are_cut_to_whole_lots_but_never_to_nothing() {
-        let of = |text: &str| public_qty(text, &btcusdt(), "test").map(Lots::get);
-        assert_eq!(of("25.42618900").unwrap(), 2_542_618);
-        assert_eq!(of("0.00000300").unwrap(), 1);
-        assert_eq!(of("0.00000000").unwrap(), 0);
-        assert!(of("-0.000003").is_err() && of("1e-7").is_err());
-    }
-
-    #[test]
-    fn more_levels_than_a_book_has_are_refused() {
-        let with = |n: usize| {
-            let side = vec![r#"["61737.63","1"]"#; n].join(",");
-            DEPTH.replace(r#"["61737.63000000","0.00000000"]"#, &side)
-        };
-        assert!(matches!(body(&with(LEVELS_MAX)), Body::Event(Event::BookDelta(d)) if d.bids.len() == LEVELS_MAX));
-        let error = message(&with(LEVELS_MAX + 1), &table()).unwrap_err().to_string();
-        assert!(error.contains("20001 levels on one side"), "{error}");
-    }
-
-    #[test]
-    fn damaged_messages_are_errors_that_show_what_came() {
-        let fails = |text: &str| message(text, &table()).unwrap_err().to_string();
-        assert!(fails("{\"stream\":").contains("unreadable market message"));
-        assert!(fails(&DEPTH.replace("\"U\":50093239189,", "")).contains("missing field `U`"));
-        assert!(fails(&DEPTH.replace("61737.63000000", "61737.635")).contains("not a multiple of 0.01"));
-        assert!(fails(&TRADE.replace("0.02000000", "-0.02")).contains("bad quantity in trade of BTCUSDT"));
-        assert!(fails(&TRADE.replace("\"e\":\"trade\"", "\"e\":\"depthUpdate\"")).contains("its type is"));
-        assert!(fails("<html>403</html>").contains("<html>403"));
-    }
-
-    #[test]
-    fn every_recorded_spot_message_decodes_and_the_counts_agree_with_a_plain_text_search() {
-        for (file, snapshots) in [("spot_btcusdt_20240808", 1), ("spot_ethusdt_20240808", 1)] {
-            let test = "every_recorded_spot_message_decodes_and_the_counts_agree_with_a_plain_text_search";
-            let Some(path) = recorded::find(test, &format!("l2/binance_raw/{file}.gz")) else { return };
-            let table = table();
-            let (mut decoded, mut naive) = ([0u64; 4], [0u64; 4]);
-            let mut capture = Capture::open(&path).unwrap();
-            while let Some((_, text)) = capture.next_line().unwrap() {
-                match message(text, &table).unwrap().body {
-                    Body::Event(Event::BookDelta(_)) => decoded[0] += 1,
-                    Body::Event(Event::Trade(_)) => decoded[1] += 1,
-                    Body::Event(Event::Quote(_)) => decoded[2] += 1,
-                    Body::Snapshot => {
-                        let i = if file.contains("btc") { "BTCUSDT" } else { "ETHUSDT" };
-                        let book = snapshot(text, table.get(i).unwrap()).unwrap();
-                        assert_eq!((book.bids.len(), book.asks.len()), (1000, 1000));
-                        assert!(book.bids[0].price < book.asks[0].price);
-                        decoded[3] += 1;
-                    }
-                    other => panic!("{other:?} in {text}"),
-                }
-                let kinds = ["@depth@100ms\"", "@trade\"", "@bookTicker\"", "{\"lastUpdateId\""];
-                for (count, kind) in naive.iter_mut().zip(kinds) {
-                    *count += u64::from(text.contains(kind));
-                }
-            }
-            assert_eq!(decoded, naive, "{file}");
-            assert_eq!(decoded[3], snapshots);
-        }
-    }
-}
+#[path = "decode_tests.rs"]
+mod tests;

@@ -1,9 +1,13 @@
 //! Slow-changing facts: trading rules out of `exchangeInfo`, and candles. Read at start and by jobs, not on the hot
 //! path.
 
-use super::{DecodeError, decode, ms_to_ns};
-use domain::{Asset, Decimal, Increment, Instrument, InstrumentId, TickLots, Venue};
+use super::{DecodeError, Market, ms_to_ns};
+use crate::wire;
+use domain::event::Bar;
+use domain::instrument::{BookRule, Contract};
+use domain::{Asset, Decimal, Increment, Instrument, InstrumentId, TickLots};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Deserialize)]
@@ -21,6 +25,9 @@ struct Symbol<'a> {
     base_asset: Cow<'a, str>,
     #[serde(borrow)]
     quote_asset: Cow<'a, str>,
+    /// COIN-M only: what one contract is worth in quote.
+    #[serde(borrow)]
+    contract_size: Option<&'a RawValue>,
     #[serde(borrow)]
     filters: Vec<Filter<'a>>,
 }
@@ -34,23 +41,38 @@ struct Filter<'a> {
     min_qty: Option<&'a str>,
     max_qty: Option<&'a str>,
     min_notional: Option<&'a str>,
+    /// The same on USD-M.
+    notional: Option<&'a str>,
 }
 
-/// The rules of the `wanted` symbols out of an `exchangeInfo` reply, as version 1, with ids in the order of `wanted`.
+/// The rules of the `wanted` symbols out of an `exchangeInfo` reply of Spot; see [`instruments_in`].
+///
+/// # Errors
+/// [`DecodeError`] when a symbol or one of its rules is missing or unreadable.
+pub fn instruments(text: &str, wanted: &[&str]) -> Result<Vec<Instrument>, DecodeError> {
+    instruments_in(Market::Spot, &[text], wanted)
+}
+
+/// The rules of the `wanted` symbols out of `exchangeInfo` replies of `market`, as version 1, with ids in the order of
+/// `wanted`.
 ///
 /// `PRICE_FILTER` gives the tick, `LOT_SIZE` the lot and the size limits, `NOTIONAL` (or the older `MIN_NOTIONAL`) the
 /// smallest value, rounded up to a whole tick·lot.
 ///
 /// # Errors
 /// [`DecodeError`] when a symbol or one of its rules is missing or unreadable.
-pub fn instruments(text: &str, wanted: &[&str]) -> Result<Vec<Instrument>, DecodeError> {
+pub fn instruments_in(market: Market, answers: &[&str], wanted: &[&str]) -> Result<Vec<Instrument>, DecodeError> {
     const WHAT: &str = "exchangeInfo";
-    let info: ExchangeInfo<'_> = serde_json::from_str(text).map_err(|e| DecodeError::shape(WHAT, e, text))?;
+    let all = answers
+        .iter()
+        .map(|text| serde_json::from_str::<ExchangeInfo<'_>>(text).map_err(|e| DecodeError::shape(WHAT, e, text)))
+        .collect::<Result<Vec<_>, _>>()?;
     let one = |(n, symbol): (usize, &&str)| {
-        let found = info.symbols.iter().find(|s| s.symbol == *symbol);
-        let found = found.ok_or_else(|| DecodeError::shape(WHAT, format_args!("it lacks {symbol}"), text))?;
-        let id = u16::try_from(n).map_err(|e| DecodeError::shape(WHAT, e, text))?;
-        instrument(InstrumentId(id), found)
+        let found = all.iter().flat_map(|info| &info.symbols).find(|s| s.symbol == *symbol);
+        let excerpt = answers.first().copied().unwrap_or_default();
+        let found = found.ok_or_else(|| DecodeError::shape(WHAT, format_args!("it lacks {symbol}"), excerpt))?;
+        let id = u16::try_from(n).map_err(|e| DecodeError::shape(WHAT, e, excerpt))?;
+        instrument(market, InstrumentId(id), found)
     };
     wanted.iter().enumerate().map(one).collect()
 }
@@ -64,7 +86,7 @@ pub fn symbols(text: &str) -> Result<Vec<String>, DecodeError> {
     Ok(info.symbols.into_iter().map(|s| s.symbol.into_owned()).collect())
 }
 
-fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeError> {
+fn instrument(market: Market, id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeError> {
     const WHAT: &str = "exchangeInfo";
     let symbol = s.symbol.as_ref();
     let bad = |cause: String| DecodeError::shape(WHAT, cause, symbol);
@@ -79,7 +101,7 @@ fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeErro
     let mut i = Instrument {
         id,
         version: 1,
-        venue: Venue::Binance,
+        venue: market.venue(),
         symbol: symbol.parse().map_err(|_| bad(format!("the symbol {symbol} is too long")))?,
         base: short(&s.base_asset)?,
         quote: short(&s.quote_asset)?,
@@ -88,10 +110,23 @@ fn instrument(id: InstrumentId, s: &Symbol<'_>) -> Result<Instrument, DecodeErro
         qty_min: domain::Lots::ZERO,
         qty_max: domain::Lots::ZERO,
         value_min: TickLots::ZERO,
+        contract: Contract::Spot,
+        trade: matches!(market, Market::Spot),
+        book: BookRule::ASKED,
     };
-    i.qty_min = decode::qty(&field("LOT_SIZE", |f| f.min_qty.map(str::to_owned))?, &i, WHAT)?;
-    i.qty_max = decode::qty(&field("LOT_SIZE", |f| f.max_qty.map(str::to_owned))?, &i, WHAT)?;
-    let notional = filter("NOTIONAL").or_else(|| filter("MIN_NOTIONAL")).and_then(|f| f.min_notional);
+    match market {
+        Market::Spot => {}
+        Market::UsdM => i.contract = Contract::Linear(Decimal::new(1, 0)),
+        Market::CoinM => {
+            let size = s.contract_size.ok_or_else(|| bad(format!("{symbol} has no contractSize")))?;
+            let size = size.get().trim_matches('"');
+            i.contract = Contract::Inverse(Decimal::parse(size).map_err(number("contractSize"))?);
+        }
+    }
+    i.qty_min = wire::qty(&field("LOT_SIZE", |f| f.min_qty.map(str::to_owned))?, &i, WHAT)?;
+    i.qty_max = wire::qty(&field("LOT_SIZE", |f| f.max_qty.map(str::to_owned))?, &i, WHAT)?;
+    let notional = filter("NOTIONAL").or_else(|| filter("MIN_NOTIONAL"));
+    let notional = notional.and_then(|f| f.min_notional.or(f.notional));
     if let Some(text) = notional {
         i.value_min = value_ceil(&i, Decimal::parse(text).map_err(number("minNotional"))?);
     }
@@ -163,6 +198,49 @@ pub fn klines(text: &str) -> Result<Vec<Kline>, DecodeError> {
             taker_buy_volume,
         };
     Ok(rows.into_iter().map(one).collect())
+}
+
+/// Reads a reply of klines as bars of `seconds`, oldest first. Rows do not say whether they are finished and the reply
+/// states no time, so the newest one counts as unfinished: nothing proves that it is.
+///
+/// # Errors
+/// [`DecodeError`] when it is something else.
+pub fn bars(text: &str, i: &Instrument, seconds: u32) -> Result<Vec<Bar>, DecodeError> {
+    const WHAT: &str = "klines";
+    let bad = |cause: String| DecodeError::shape(WHAT, cause, text);
+    let rows: Vec<Vec<&RawValue>> = super::decode::parse(WHAT, text)?;
+    let newest = rows.len().saturating_sub(1);
+    let one = |(n, row): (usize, &Vec<&RawValue>)| {
+        let cell = |at: usize| row.get(at).map(|v| v.get()).ok_or_else(|| bad(format!("row {n} is short")));
+        let number = |at| cell(at).map(|text| text.trim_matches('"'));
+        let open_ms = cell(0)?.parse().map_err(|e| bad(format!("row {n} begins with no time: {e}")))?;
+        Ok(Bar {
+            instrument: i.id,
+            seconds,
+            open_ns: ms_to_ns(open_ms),
+            open: wire::price(number(1)?, i, WHAT)?,
+            high: wire::price(number(2)?, i, WHAT)?,
+            low: wire::price(number(3)?, i, WHAT)?,
+            close: wire::price(number(4)?, i, WHAT)?,
+            volume: wire::public_qty(number(5)?, i, WHAT)?,
+            last: n != newest,
+        })
+    };
+    rows.iter().enumerate().map(one).collect()
+}
+
+#[derive(Deserialize)]
+struct ServerTime {
+    #[serde(rename = "serverTime")]
+    ms: u64,
+}
+
+/// Reads the reply of `GET /api/v3/time` and its like, ns since 1970.
+///
+/// # Errors
+/// [`DecodeError`] when it is something else.
+pub fn time_ns(text: &str) -> Result<u64, DecodeError> {
+    super::decode::parse("time", text).map(|time: ServerTime| ms_to_ns(time.ms))
 }
 
 #[cfg(test)]

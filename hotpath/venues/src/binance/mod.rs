@@ -1,97 +1,57 @@
-//! Binance Spot. In the order a message travels: [`ws`] names the streams, [`decode`] reads public messages,
-//! [`user`] reads answers and private news, [`encode`] writes requests, [`sign`] signs them, [`rest`] asks over HTTP.
+//! Binance: Spot, and the public data of its futures markets. In the order a message travels: [`ws`] names the streams,
+//! [`decode`] and [`futures`] read public messages, the commonest of them with [`scan`], [`user`] reads answers and private news, [`encode`] writes requests,
+//! [`sign`] signs them, [`rest`] asks over HTTP. [`adapter`] puts the public side together.
 //!
-//! Left out: order types the engine never sends (market, stop, lists), futures, SBE.
+//! Left out: order types the engine never sends (market, stop, lists), orders on futures, SBE.
 
+pub mod adapter;
 pub mod decode;
 pub mod encode;
+mod feed;
+pub mod futures;
 pub mod info;
 pub mod rest;
+mod scan;
 pub mod sign;
+mod symbols;
 pub mod user;
 pub mod ws;
 
-use domain::{Instrument, InstrumentId, num::NumError};
-use thiserror::Error;
+pub use adapter::{BINANCE, COIN_M, USD_M};
 
-/// A message that is not what the venue documents.
-#[derive(Debug, Error)]
-pub enum DecodeError {
-    /// Not JSON, or JSON of another shape.
-    #[error("unreadable {what}: {cause}; it starts `{excerpt}`")]
-    Shape {
-        /// What it should have been.
-        what: &'static str,
-        /// What the parser says.
-        cause: String,
-        /// The first characters.
-        excerpt: String,
-    },
-    /// A number that is none, or not on the instrument's grid.
-    #[error("bad {field} in {what} of {symbol}: {source}")]
-    Number {
-        /// In which message.
-        what: &'static str,
-        /// Of which symbol.
-        symbol: String,
-        /// Which field.
-        field: &'static str,
-        /// Why.
-        #[source]
-        source: NumError,
-    },
+pub(crate) use crate::wire::{DecodeError, SymbolTable, ms_to_ns};
+
+use domain::Venue;
+
+/// One of its markets. They share ways and words, but no addresses, ids, or budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Market {
+    /// Spot.
+    Spot,
+    /// Futures settled in quote.
+    UsdM,
+    /// Futures settled in base.
+    CoinM,
 }
 
-impl DecodeError {
-    pub(crate) fn shape(what: &'static str, cause: impl ToString, text: &str) -> DecodeError {
-        let excerpt = text.chars().take(120).collect();
-        DecodeError::Shape { what, cause: cause.to_string(), excerpt }
-    }
-    pub(crate) fn number(
-        what: &'static str,
-        symbol: &str,
-        field: &'static str,
-    ) -> impl FnOnce(NumError) -> DecodeError {
-        let symbol = symbol.to_owned();
-        move |source| DecodeError::Number { what, symbol, field, source }
-    }
-}
-
-/// Finds instruments by the venue's symbol. Few entries, so a scan beats a tree.
-#[derive(Clone, Debug, Default)]
-pub struct SymbolTable {
-    instruments: Vec<Instrument>,
-}
-
-impl SymbolTable {
-    /// A table of these instruments; a later one with the same symbol replaces an earlier one.
-    pub fn new(instruments: impl IntoIterator<Item = Instrument>) -> SymbolTable {
-        let mut table = SymbolTable::default();
-        for instrument in instruments {
-            match table.instruments.iter_mut().find(|i| i.symbol == instrument.symbol) {
-                Some(old) => *old = instrument,
-                None => table.instruments.push(instrument),
-            }
+impl Market {
+    /// Its name as a venue.
+    pub const fn venue(self) -> Venue {
+        match self {
+            Market::Spot => Venue::BINANCE,
+            Market::UsdM => Venue::named("binance-usdm"),
+            Market::CoinM => Venue::named("binance-coinm"),
         }
-        table
     }
-    /// The instrument traded under `symbol` (upper case, as in messages).
-    pub fn get(&self, symbol: &str) -> Option<&Instrument> {
-        self.instruments.iter().find(|i| i.symbol.as_str() == symbol)
-    }
-    /// The instrument with this id.
-    pub fn by_id(&self, id: InstrumentId) -> Option<&Instrument> {
-        self.instruments.iter().find(|i| i.id == id)
-    }
-    /// All of them, in the order given.
-    pub fn instruments(&self) -> &[Instrument] {
-        &self.instruments
-    }
-}
 
-/// The venue's milliseconds as our nanoseconds; saturates.
-pub(crate) const fn ms_to_ns(ms: u64) -> u64 {
-    ms.saturating_mul(1_000_000)
+    /// What its REST paths begin with.
+    pub(crate) const fn api(self) -> &'static str {
+        match self {
+            Market::Spot => "/api/v3",
+            Market::UsdM => "/fapi/v1",
+            Market::CoinM => "/dapi/v1",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +63,7 @@ pub(crate) mod fixtures {
         Instrument {
             id: InstrumentId(id),
             version: 1,
-            venue: Venue::Binance,
+            venue: Venue::BINANCE,
             symbol: symbol.parse().unwrap(),
             base: Asset::from(base).unwrap(),
             quote: Asset::from("USDT").unwrap(),
@@ -112,6 +72,9 @@ pub(crate) mod fixtures {
             qty_min: Lots::new(1),
             qty_max: Lots::new(900_000_000),
             value_min: TickLots::new(50_000_000),
+            contract: domain::instrument::Contract::Spot,
+            trade: true,
+            book: domain::instrument::BookRule::ASKED,
         }
     }
     pub(crate) fn btcusdt() -> Instrument {

@@ -90,11 +90,6 @@ struct ApiError {
     code: i64,
     msg: String,
 }
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ServerTime {
-    server_time: u64,
-}
 
 impl Rest {
     /// A client of `base`, which gives each question at most `timeout`.
@@ -181,10 +176,7 @@ impl Rest {
     /// # Errors
     /// [`RestError`].
     pub fn time_ms(&self) -> Result<u64, RestError> {
-        self.ask("/api/v3/time", |text| {
-            let time: ServerTime = serde_json::from_str(text).map_err(|e| DecodeError::shape("time", e, text))?;
-            Ok(time.server_time)
-        })
+        self.ask("/api/v3/time", |text| info::time_ns(text).map(|ns| ns / 1_000_000))
     }
 
     /// Candles of `symbol`, oldest first: those that open in `start_ms..=end_ms`, at most `limit` (1000).

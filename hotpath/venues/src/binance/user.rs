@@ -4,7 +4,8 @@
 //! timeout inside the venue or an unreadable result leaves the outcome unknown. On a cancel report the order's own id
 //! stands in `C`, on everything else in `c`.
 
-use super::{DecodeError, SymbolTable, decode, ms_to_ns};
+use super::{DecodeError, SymbolTable, ms_to_ns};
+use crate::wire;
 use domain::event::{Balance, ExecReport, Note, note};
 use domain::order::{Fee, Fill, VenueOrderStatus};
 use domain::{Asset, ClientOrderId, Decimal, ExecEvent, FillId, Instrument, Lots, Venue, VenueOrderId};
@@ -148,7 +149,7 @@ struct RawBalance<'a> {
 fn balance(asset: &str, free: &str, locked: &str) -> Result<Balance, DecodeError> {
     let amount = |text, field| Decimal::parse(text).map_err(DecodeError::number("balance", asset, field));
     Ok(Balance {
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         asset: short_asset(asset)?,
         free: amount(free, "free")?,
         locked: amount(locked, "locked")?,
@@ -227,7 +228,7 @@ fn ended(
     const WHAT: &str = "executionReport";
     let Some(i) = table.get(&m.s) else { return Ok(bare) };
     let Some(total) = m.z else { return Err(DecodeError::shape(WHAT, "missing field `z`", text)) };
-    Ok(ExecEvent::Found { status, filled: decode::qty(total, i, WHAT)? })
+    Ok(ExecEvent::Found { status, filled: wire::qty(total, i, WHAT)? })
 }
 
 fn venue_order_id(n: u64) -> VenueOrderId {
@@ -247,8 +248,8 @@ fn fill(
 ) -> Result<Fill, DecodeError> {
     Ok(Fill {
         id: FillId::from(trade_id).map_err(|e| DecodeError::shape(what, e, trade_id))?,
-        price: decode::price(price, i, what)?,
-        qty: decode::qty(qty, i, what)?,
+        price: wire::price(price, i, what)?,
+        qty: wire::qty(qty, i, what)?,
         fee: Fee {
             asset: short_asset(fee_asset)?,
             amount: Decimal::parse(fee).map_err(DecodeError::number(what, &i.symbol, "fee"))?,
@@ -351,7 +352,7 @@ pub fn status(reply: &Reply<'_>, i: &Instrument) -> Status {
         Some("REJECTED") => VenueOrderStatus::Rejected,
         other => return Status::Unclear(note(&format!("unknown order status {other:?}"))),
     };
-    match decode::qty(order.executed_qty.unwrap_or(""), i, "order.status result") {
+    match wire::qty(order.executed_qty.unwrap_or(""), i, "order.status result") {
         Ok(filled) => Status::Found { venue_order_id: order.order_id, status, filled },
         Err(e) => Status::Unclear(note(&e.to_string())),
     }

@@ -30,8 +30,37 @@ impl Endpoints {
     }
 }
 
-/// Largest number of streams on one connection; we take three per symbol.
+/// Largest number of streams on one connection.
 pub const STREAMS_MAX: usize = 1024;
+
+/// How the venue names bars of so many seconds. Case matters: `1m` are minutes, `1M` months, which have no length.
+const INTERVALS: [(&str, u32); 15] = [
+    ("1s", 1),
+    ("1m", 60),
+    ("3m", 180),
+    ("5m", 300),
+    ("15m", 900),
+    ("30m", 1800),
+    ("1h", 3600),
+    ("2h", 7200),
+    ("4h", 14_400),
+    ("6h", 21_600),
+    ("8h", 28_800),
+    ("12h", 43_200),
+    ("1d", 86_400),
+    ("3d", 259_200),
+    ("1w", 604_800),
+];
+
+/// Length of the bars called `interval`, seconds.
+pub fn seconds(interval: &str) -> Option<u32> {
+    INTERVALS.into_iter().find(|(name, _)| *name == interval).map(|(_, seconds)| seconds)
+}
+
+/// Name of bars of this length.
+pub fn interval(seconds: u32) -> Option<&'static str> {
+    INTERVALS.into_iter().find(|(_, length)| *length == seconds).map(|(name, _)| name)
+}
 
 #[cfg(test)]
 mod tests {

@@ -12,9 +12,9 @@ use engine::{Effect, Engine};
 use sim::{DelayedVenue, LatencyModel, NewOrder, SimConfig, SimOutput, SimVenue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use venues::binance::SymbolTable;
 use venues::binance::decode::{self, Body};
 use venues::capture::Capture;
+use venues::wire::SymbolTable;
 
 /// A timer event comes this often, ns of virtual time.
 const TIMER_NS: u64 = 100_000_000;
@@ -113,14 +113,14 @@ impl Driver {
         loop {
             let line = capture.lines() + 1;
             let Some((ts_ns, text)) = capture.next_line()? else { break };
-            let bad = |e: venues::binance::DecodeError| DataError::Line { line, what: e.to_string() };
+            let bad = |e: venues::wire::DecodeError| DataError::Line { line, what: e.to_string() };
             let event = match decode::message(text, &table).map_err(bad)?.body {
                 Body::Event(event) => event,
                 Body::Snapshot => match self.whose(text, &table) {
                     Some(i) => Event::BookSnapshot(decode::snapshot(text, i).map_err(bad)?),
                     None => continue,
                 },
-                Body::Reply(_) | Body::Shutdown | Body::Other => continue,
+                Body::Sum(_) | Body::Reply(_) | Body::Shutdown | Body::Other(_) => continue,
             };
             // A recorder's clock that steps back stands still here.
             let ts_ns = ts_ns.max(self.now_ns);
@@ -145,7 +145,7 @@ impl Driver {
             self.feed(journal, ts_ns, &Event::Balance(balance))?;
         }
         for channel in [Channel::Orders, Channel::Market] {
-            self.feed(journal, ts_ns, &Event::Link(Link { venue: Venue::Binance, channel, up: true }))?;
+            self.feed(journal, ts_ns, &Event::Link(Link { venue: Venue::BINANCE, channel, up: true }))?;
         }
         Ok(())
     }
@@ -228,6 +228,7 @@ impl Driver {
             last_id: book.last_id(),
             bids: book.levels(Side::Buy, SNAPSHOT_LEVELS),
             asks: book.levels(Side::Sell, SNAPSHOT_LEVELS),
+            checksum: None,
         })
     }
 

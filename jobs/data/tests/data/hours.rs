@@ -84,7 +84,7 @@ async fn a_growing_journal_gives_its_whole_records_and_later_the_same_hour() {
 
 fn session(ts: u64) -> Vec<(u64, Event)> {
     let run = RunId::from("m").unwrap();
-    let link = Event::Link(Link { venue: Venue::Binance, channel: Channel::Market, up: true });
+    let link = Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Market, up: true });
     vec![
         (ts, Event::Session(Session { run, home: 1, epoch: 1, seed: 0 })),
         (ts + 1, instrument(0, "0.01")),

@@ -21,7 +21,7 @@ pub fn instrument(id: u16, tick: &str) -> Event {
     Event::Instrument(Instrument {
         id: InstrumentId(id),
         version: 1,
-        venue: Venue::Binance,
+        venue: Venue::BINANCE,
         symbol: "BTCUSDT".parse().unwrap(),
         base: Asset::from("BTC").unwrap(),
         quote: Asset::from("USDT").unwrap(),
@@ -30,6 +30,9 @@ pub fn instrument(id: u16, tick: &str) -> Event {
         qty_min: Lots::new(1),
         qty_max: Lots::new(1_000_000),
         value_min: TickLots::new(1),
+        contract: domain::instrument::Contract::Spot,
+        trade: true,
+        book: domain::instrument::BookRule::ASKED,
     })
 }
 
@@ -178,6 +181,7 @@ async fn trades_belong_to_the_venues_day_and_quotes_to_ours() {
         last_id: 5,
         bids: Vec::new(),
         asks: Vec::new(),
+        checksum: None,
     });
     let events = [(ours, instrument(0, "0.01")), (ours, trade(0, theirs, 7, 100, 1)), (ours, quote), (ours, delta)];
     journal(&home, "r", Mode::Capture, 1, &events);
@@ -212,7 +216,7 @@ async fn a_finer_tick_during_the_day_keeps_every_price_exact() {
 fn marked(home: &Home, restart: bool, unmarked: Option<usize>) {
     let run = RunId::from("m").unwrap();
     let session = |epoch| Event::Session(Session { run, home: 1, epoch, seed: 0 });
-    let link = Event::Link(Link { venue: Venue::Binance, channel: Channel::Market, up: true });
+    let link = Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Market, up: true });
     let mut events = vec![session(1), instrument(0, "0.01"), link.clone()];
     if restart {
         events.extend([session(2), instrument(0, "0.01"), link]);

@@ -4,6 +4,8 @@
 
 mod days;
 mod hours;
+mod inspect;
+mod inspect_venues;
 mod logs;
 mod made;
 mod runs;

@@ -174,32 +174,6 @@ fn a_refused_order_is_told_with_the_limit_it_met() {
 }
 
 #[test]
-fn a_capture_is_described() {
-    let capture = recorded_or_skip!("a_capture_is_described", BTC);
-    let dir = tempfile::tempdir().unwrap();
-    let home = Home::locate(Some(dir.path()));
-    let told = exec(&home, "inspect", &json!({ "file": capture })).unwrap().value;
-    // `zcat | wc -l`, the file's first and last time, and the facts published with it.
-    assert_eq!(told["lines"], 41249);
-    assert_eq!(told["first_recv_ns"], json!(1_723_161_253_937_085_768u64));
-    assert_eq!(told["last_recv_ns"], json!(1_723_161_599_999_231_384u64));
-    assert_eq!(told["snapshot_lines"], json!([8]));
-    assert_eq!(told["sequence_breaks"], 0);
-    assert_eq!(told["truncated"], json!(null));
-    let median = told["clock_offset_ms"]["median"].as_i64().unwrap();
-    assert!((-1275..=-1215).contains(&median), "the recorder's clock is behind: {median} ms");
-
-    let cut = dir.path().join("cut.gz");
-    let bytes = fs::read(&capture).unwrap();
-    fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-    let reply = exec(&home, "inspect", &json!({ "file": cut })).unwrap();
-    let told = &reply.value;
-    assert!(told["truncated"].is_string() && told["lines"].as_u64() < Some(41249), "{told}");
-    assert_eq!((reply.exit_code, &told["damage"]), (1, &told["truncated"]));
-    assert_eq!(backtest(&home, spec(&cut)).unwrap_err().exit_code(), 1);
-}
-
-#[test]
 fn wrong_questions_are_answered_with_what_would_be_right() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::locate(Some(dir.path()));
@@ -218,7 +192,7 @@ fn wrong_questions_are_answered_with_what_would_be_right() {
 }
 
 /// A gzip file of `text`, stored as it is.
-fn gz(path: &Path, text: &str) {
+pub fn gz(path: &Path, text: &str) {
     let shift = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     let crc = text.bytes().fold(u32::MAX, |crc, b| (0..8).fold(crc ^ u32::from(b), |crc, _| shift(crc)));
     let length = u16::try_from(text.len()).unwrap();
@@ -234,15 +208,18 @@ fn a_capture_that_cannot_be_used_ends_every_verb_with_1() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::locate(Some(dir.path()));
     let file = dir.path().join("c.gz");
-    let line = r#"17 {"stream":"btcusdt@trade","data":{"E":1,"s":"BTCUSDT","t":1,"p":"1.00","q":"1.0"}}"#;
+    let line = concat!(
+        r#"17 {"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTCUSDT","t":1,"p":"1.00","q":"1.0","#,
+        r#""T":1,"m":true,"M":true}}"#
+    );
     let cases = [("", "no data"), ("garbage\n", "line 1"), (&format!("{line}\n18 {{\n"), "line 2")];
     for (text, what) in cases {
         gz(&file, text);
-        let found = exec(&home, "inspect", &json!({ "file": file })).unwrap();
+        let found = exec(&home, "inspect", &json!({ "files": [file] })).unwrap();
         assert_eq!(found.exit_code, 1, "{what}: {}", found.value);
-        assert_eq!(found.value["damage"].is_null(), text.is_empty(), "{what}: {}", found.value);
+        assert_eq!(found.value["files"][0]["damage"].is_null(), text.is_empty(), "{what}: {}", found.value);
         assert_eq!(backtest(&home, spec(&file)).unwrap_err().exit_code(), 1, "{what}");
     }
     gz(&file, &format!("{line}\n"));
-    assert_eq!(exec(&home, "inspect", &json!({ "file": file })).unwrap().exit_code, 0);
+    assert_eq!(exec(&home, "inspect", &json!({ "files": [file] })).unwrap().exit_code, 0);
 }

@@ -4,10 +4,12 @@
 mod books;
 mod market;
 mod moment;
+mod outside;
 mod upkeep;
 
 pub use books::{CheckLedger, ProjectLedger, ReportDaily, VerifyJournals};
 pub use market::{BuildFeatures, IngestHour, IngestJournal, ValidateDay};
+pub use outside::ReferencePrices;
 pub use upkeep::{BackupPostgres, CheckBackup, CleanUp};
 
 use crate::plan::Queue;
@@ -70,7 +72,7 @@ impl Kind {
 }
 
 /// Every kind there is.
-pub const KINDS: [Kind; 11] = [
+pub const KINDS: [Kind; 12] = [
     Kind::of::<IngestJournal>(),
     Kind::of::<IngestHour>(),
     Kind::of::<ValidateDay>(),
@@ -82,6 +84,7 @@ pub const KINDS: [Kind; 11] = [
     Kind::of::<CleanUp>(),
     Kind::of::<BackupPostgres>(),
     Kind::of::<CheckBackup>(),
+    Kind::of::<ReferencePrices>(),
 ];
 
 /// The names of all kinds.
@@ -141,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_day_is_a_date_of_the_calendar_in_every_kind_of_job() {
-        for kind in KINDS.iter().filter(|kind| kind.name != IngestHour::NAME) {
+        let of_hours = [IngestHour::NAME, ReferencePrices::NAME];
+        for kind in KINDS.iter().filter(|kind| !of_hours.contains(&kind.name)) {
             for good in ["2026-11-20", "2024-02-29", "2000-02-29", "1999-12-31"] {
                 assert!(kind.check(&json!({"day": good})).is_ok(), "{} {good}", kind.name);
             }
@@ -173,6 +177,7 @@ mod tests {
         for bad in ["2026-11-20", "2026-11-31T01", "2026-11-20T24", "2026-11-20T7", "2026-11-20T07:00", "T07", ""] {
             let error = hour.check(&json!({"hour": bad})).unwrap_err().to_string();
             assert!(error.contains(&format!("`{bad}` is not an hour; write it like 2026-11-20T07")), "{error}");
+            assert!(kind("reference-prices").unwrap().check(&json!({"hour": bad, "coins": []})).is_err(), "{bad}");
         }
     }
 

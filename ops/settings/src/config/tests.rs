@@ -76,7 +76,10 @@ fn a_variable_that_is_no_setting_is_named_as_given_with_the_right_one() {
     let section = fails("risk.daily_loss_max");
     assert!(section.contains("`risk.daily_loss_max` (TRAIDER__RISK__DAILY_LOSS_MAX in"), "{section}");
     assert!(section.contains("`engine.risk.daily_loss_max` (TRAIDER__ENGINE__RISK__DAILY_LOSS_MAX)"), "{section}");
-    assert!(section.ends_with("the sections are alerts, dashboard, demo, engine.fees, engine.risk, run"), "{section}");
+    assert!(
+        section.ends_with("the sections are alerts, dashboard, demo, engine.fees, engine.risk, redis, run, webhook"),
+        "{section}"
+    );
     let letter = fails("engine.risk.daily_los_max");
     assert!(letter.contains("did you mean `engine.risk.daily_loss_max`?"), "{letter}");
     let (_dir, home) = in_home("[risk]\ndaily_loss_max = \"1\"\n");

@@ -191,6 +191,10 @@ pub struct DemoArgs {
     /// Strategies to run (default: the setting run.strategies)
     #[arg(long, value_delimiter = ',')]
     pub strategies: Option<Vec<String>>,
+    /// A venue to watch beside the traded one, as kraken:BTC/USD; may be repeated, `none` watches none (default: the
+    /// setting run.watch). Only in real time.
+    #[arg(long)]
+    pub watch: Option<Vec<String>>,
 }
 
 /// Which trading run.
@@ -243,10 +247,11 @@ pub enum BacktestVerb {
 /// Recorded data.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
-    /// What is in a capture file: messages, times, gaps, clock offset
+    /// What is in recorded files: messages, books proven, gaps, clock offset
     Inspect {
-        /// The file
-        file: PathBuf,
+        /// The files (.gz, .jsonl.zst, .txt.zst); books go on from one to the next
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 

@@ -29,12 +29,15 @@ const WORKFLOWS: [(&str, &str); 6] = [
     ("retention", DAY),
     ("backup", DAY),
 ];
+/// Asks the world outside, which cannot be asked twice for the same: `data::reference` has tests of its own.
+const OUTSIDE: &str = "reference.toml";
 const LEDGER: [&str; 8] = ["entries", "fills", "ledger_run", "lot_matches", "lots", "marks", "orders", "postings"];
 
 #[test]
 fn every_built_in_workflow_ends_in_the_same_state_however_often_and_wherever_it_is_interrupted() {
     let Some(capture) = recorded::find(TEST, "l2/binance_raw/spot_btcusdt_20240808.gz") else { return };
-    let mut built_in: Vec<&str> = flows::catalogue::BUILT_IN.iter().map(|(file, _)| *file).collect();
+    let all = flows::catalogue::BUILT_IN.iter().map(|(file, _)| *file);
+    let mut built_in: Vec<&str> = all.filter(|file| *file != OUTSIDE).collect();
     let mut tried: Vec<String> = WORKFLOWS.iter().map(|(name, _)| format!("{name}.toml")).collect();
     built_in.sort_unstable();
     tried.sort_unstable();

@@ -22,11 +22,11 @@ fn event() -> impl Strategy<Value = Event> {
     let book = (id.clone(), number(), number(), number(), side(), side());
     let deltas = book.clone().prop_map(|(instrument, ts_venue_ns, first_id, last_id, bids, asks)| {
         let (bids, asks) = (levels(&bids), levels(&asks));
-        Event::BookDelta(BookDelta { instrument, ts_venue_ns, first_id, last_id, bids, asks })
+        Event::BookDelta(BookDelta { instrument, ts_venue_ns, first_id, last_id, bids, asks, checksum: None })
     });
     let snapshots = book.prop_map(|(instrument, ts_venue_ns, _, last_id, bids, asks)| {
         let (bids, asks) = (levels(&bids), levels(&asks));
-        Event::BookSnapshot(BookSnapshot { instrument, ts_venue_ns, last_id, bids, asks })
+        Event::BookSnapshot(BookSnapshot { instrument, ts_venue_ns, last_id, bids, asks, checksum: None })
     });
     let trades = (id.clone(), number(), price(), number()).prop_map(|(instrument, ts_venue_ns, price, qty)| {
         let (price, qty) = (Ticks::new(price), Lots::new(qty));

@@ -252,7 +252,7 @@ fn a_restart_makes_open_orders_unknown_asks_about_them_and_believes_no_book() {
 fn without_an_order_link_nothing_is_sent_and_nothing_is_asked_until_it_is_back() {
     let mut story = Story::new();
     let entry = story.entry();
-    let link = |up| Event::Link(Link { venue: Venue::Binance, channel: Channel::Orders, up });
+    let link = |up| Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Orders, up });
     let effects = story.tell(link(false));
     assert!(queries(&effects).is_empty());
     assert_eq!(story.state(entry.id), OrderState::Unknown { leaves: entry.qty, not_found: 0 });
@@ -317,7 +317,7 @@ fn a_book_that_fell_silent_prices_no_order() {
 fn a_book_without_a_link_wakes_nobody() {
     let (mut story, _) = Story::holding();
     story.wait(60);
-    story.tell(Event::Link(Link { venue: Venue::Binance, channel: Channel::Market, up: false }));
+    story.tell(Event::Link(Link { venue: Venue::BINANCE, channel: Channel::Market, up: false }));
     assert!(sends(&story.change(900, 10)).is_empty());
     let safety = story.engine.view().safety;
     assert!(!safety.can_trade && safety.reasons.iter().any(|r| r.contains("link down")), "{safety:?}");

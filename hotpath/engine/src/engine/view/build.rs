@@ -131,12 +131,13 @@ impl Engine {
         if self.control.loss_halted.is_some() {
             reasons.push("entries are halted: the daily loss limit was reached".to_owned());
         }
-        if !self.control.orders_up {
+        if !self.control.all_orders_up() {
             reasons.push("the order connection is down".to_owned());
         }
         let blocked = !reasons.is_empty();
         let mut usable = 0;
-        for (account, market) in self.shown() {
+        // What is only watched makes nothing unsafe.
+        for (account, market) in self.shown().filter(|(account, _)| account.instrument().trade) {
             let age_ms = self.now_ns.saturating_sub(market.book.changed_recv_ns()) / 1_000_000;
             let (symbol, book) = (&account.instrument().symbol, &market.book);
             if !book.is_live() {
@@ -178,7 +179,8 @@ fn instrument_view(account: &Account, market: &Market, now_ns: u64) -> Instrumen
     InstrumentView {
         id: rules.id,
         symbol: rules.symbol.to_string(),
-        venue: rules.venue.name(),
+        venue: rules.venue,
+        trade: rules.trade,
         base: rules.base.to_string(),
         quote: rules.quote.to_string(),
         version: rules.version,

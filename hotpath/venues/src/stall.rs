@@ -1,0 +1,94 @@
+//! Whether a stream still brings what it should. A socket that answers pings may carry a dead channel, so every stream is
+//! watched by its own pace: it has stalled when nothing came for many times as long as usual. Pure: the time is the
+//! caller's.
+
+use std::time::Duration;
+
+/// Silences shorter than this are never a stall, whatever the pace.
+const LEAST: Duration = Duration::from_secs(2);
+/// A stall is so many usual pauses.
+const PAUSES: u64 = 50;
+
+/// Watches one stream.
+#[derive(Clone, Debug)]
+pub struct Stall {
+    most_ns: u64,
+    heard_ns: u64,
+    /// Mean pause between messages, smoothed; 0 before the second message.
+    pause_ns: u64,
+}
+
+impl Stall {
+    /// A stream that starts at `now_ns` and that must not be silent for longer than `most`, however slow it usually is.
+    pub fn new(now_ns: u64, most: Duration) -> Stall {
+        let most_ns = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+        Stall { most_ns, heard_ns: now_ns, pause_ns: 0 }
+    }
+
+    /// A message came.
+    pub const fn heard(&mut self, now_ns: u64) {
+        let pause = now_ns.saturating_sub(self.heard_ns);
+        // A sixteenth of the way to the newest pause; the first one counts whole.
+        self.pause_ns = if self.pause_ns == 0 { pause } else { self.pause_ns - self.pause_ns / 16 + pause / 16 };
+        self.heard_ns = now_ns;
+    }
+
+    /// The silence that counts as a stall, ns.
+    pub fn limit_ns(&self) -> u64 {
+        let least = u64::try_from(LEAST.as_nanos()).unwrap_or(u64::MAX);
+        // Nothing is known about its pace yet.
+        if self.pause_ns == 0 {
+            return self.most_ns.max(least);
+        }
+        self.pause_ns.saturating_mul(PAUSES).clamp(least, self.most_ns.max(least))
+    }
+
+    /// True when it has been silent for too long.
+    pub fn is_stalled(&self, now_ns: u64) -> bool {
+        self.silent_ns(now_ns) > self.limit_ns()
+    }
+
+    /// How long it has been silent, ns.
+    pub const fn silent_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.heard_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_busy_stream_stalls_sooner_than_a_slow_one() {
+        let watch = |pause_ms: u64| {
+            let mut stall = Stall::new(0, Duration::from_secs(60));
+            (1..=200).for_each(|n| stall.heard(n * pause_ms * MS));
+            stall.limit_ns() / MS
+        };
+        assert_eq!(watch(10), 2_000, "never below the least");
+        assert!((4_500..5_500).contains(&watch(100)));
+        assert_eq!(watch(5_000), 60_000, "never above the most");
+    }
+
+    #[test]
+    fn a_burst_does_not_make_a_slow_stream_look_dead() {
+        let mut stall = Stall::new(0, Duration::from_secs(60));
+        let mut now = 0;
+        for _ in 0..50 {
+            // Five at once, then a second of nothing.
+            (0..5).for_each(|_| stall.heard(now));
+            now += 1_000 * MS;
+            assert!(!stall.is_stalled(now));
+        }
+        assert!(stall.is_stalled(now + 60_000 * MS));
+    }
+
+    #[test]
+    fn what_never_began_stalls_after_the_most() {
+        let stall = Stall::new(7, Duration::from_secs(60));
+        assert!(!stall.is_stalled(59_000 * MS) && stall.is_stalled(60_001 * MS));
+        assert_eq!(stall.silent_ns(0), 0);
+    }
+}
