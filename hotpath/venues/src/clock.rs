@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 /// Evidence is kept in so many slices of so long; with the oldest slice old evidence goes.
 const SLICES: usize = 8;
 const SLICE_NS: u64 = 15_000_000_000;
+/// Bounds that are further apart than this bound little.
+const LOOSE_NS: i64 = 100_000_000;
 /// So many messages in a row from beyond the upper bound are a step of a clock, and fewer are messages with odd times.
 const STEP_MESSAGES: u32 = 16;
 
@@ -84,6 +86,8 @@ impl OffsetEstimator {
     pub fn offset(&self) -> Option<Offset> {
         let least = self.least()?;
         Some(match self.most() {
+            // A venue that tells whole seconds: the fastest message says more than the middle of a second.
+            Some(most) if most - least > LOOSE_NS => Offset { ns: least, error_ns: Some((most - least) as u64) },
             // Half of the room, rounded up.
             Some(most) => {
                 Offset { ns: least + (most - least) / 2, error_ns: Some(((most - least) as u64).div_ceil(2)) }
