@@ -9,6 +9,7 @@
 //! Memory is bounded by the longest line.
 
 use crate::capture::{Capture, CaptureError};
+use crate::wire::seconds_ns;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -171,7 +172,7 @@ impl Recording {
 
 fn json_entry(text: &str) -> Option<Entry> {
     let line: Line<'_> = serde_json::from_str(text).ok()?;
-    let ts_ns = line.ts.map_or(Some(0), |ts| seconds(ts.get()))?;
+    let ts_ns = line.ts.map_or(Some(0), |ts| seconds_ns(ts.get()))?;
     let (what, text) = match &*line.t {
         "header" => (What::Header, text.to_owned()),
         "http" => (What::Http(line.url?), line.data?),
@@ -187,7 +188,7 @@ fn json_entry(text: &str) -> Option<Entry> {
 
 fn text_entry(text: &str) -> Option<Entry> {
     let entry = |ts: &str, what, text: &str| {
-        Some(Entry { ts_ns: seconds(ts)?, connection: String::new(), what, text: text.to_owned() })
+        Some(Entry { ts_ns: seconds_ns(ts)?, connection: String::new(), what, text: text.to_owned() })
     };
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         let (ts, message) = text.split_once(": ")?;
@@ -205,14 +206,6 @@ fn text_entry(text: &str) -> Option<Entry> {
     let (address, rest) = text.split_once(" -> ")?;
     let (ts, body) = rest.split_once(": ")?;
     entry(ts, What::Http(address.to_owned()), body)
-}
-
-/// Seconds since 1970 with a fraction, as text, in whole nanoseconds.
-fn seconds(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let nanos = format!("{:0<9.9}", fraction);
-    let nanos: u64 = nanos.parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nanos)
 }
 
 #[cfg(test)]

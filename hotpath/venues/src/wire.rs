@@ -193,6 +193,16 @@ pub(crate) fn value_at_least(i: &Instrument, amount: Decimal) -> TickLots {
     if i.value(floor) >= amount { floor } else { TickLots::new(floor.get() + 1) }
 }
 
+/// Seconds since 1970 UTC with a fraction, `1534614248.123678`, in ns; digits past the ninth are cut.
+pub(crate) fn seconds_ns(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let below: u64 = format!("{fraction:0<9.9}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(below)
+}
+
 /// A point in time as venues write it, `2026-08-09T21:05:48.228568804Z`, in ns since 1970 UTC; `None` for other text,
 /// other time zones, and years outside 1970..=2261. Days that a month lacks count on into the next.
 pub(crate) fn time_ns(text: &str) -> Option<u64> {
@@ -230,6 +240,20 @@ mod tests {
     use crate::binance::fixtures::btcusdt;
 
     #[test]
+    fn times_of_either_form_are_read_to_the_nanosecond() {
+        // By `date -u -d … +%s`.
+        assert_eq!(time_ns("2023-10-06T17:35:55.440295Z"), Some(1_696_613_755_440_295_000));
+        assert_eq!(time_ns("2024-02-29T23:59:59Z"), Some(1_709_251_199_000_000_000));
+        assert_eq!(time_ns("1970-01-01T00:00:00.000000001Z"), Some(1));
+        for bad in ["", "2023-10-06", "2023-10-06T17:35:55", "2023-13-06T17:35:55Z", "2023-10-06T17:35:55.4x0Z"] {
+            assert_eq!(time_ns(bad), None, "{bad}");
+        }
+        assert_eq!(seconds_ns("1534614248.123678"), Some(1_534_614_248_123_678_000));
+        assert_eq!(seconds_ns("1534614248"), Some(1_534_614_248_000_000_000));
+        assert_eq!(seconds_ns("-1.5"), None);
+    }
+
+    #[test]
     fn limits_beside_the_grid_are_rounded_to_the_safe_side() {
         // Ticks of 0.01, lots of 0.00001.
         let i = btcusdt();
@@ -261,5 +285,13 @@ mod tests {
         }
         assert_eq!(time_ns("99999999999999999999-08-09T21:05:48Z"), None);
         assert_eq!(time_ns("2026-08-09T21:05:48+02:00"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_as_a_time_has_digits(text in ".{0,24}") {
+            let times = [time_ns(&text), seconds_ns(&text)];
+            proptest::prop_assert!(times.iter().flatten().all(|_| text.contains(|c: char| c.is_ascii_digit())));
+        }
     }
 }

@@ -217,7 +217,7 @@ fn start_watched(ctx: &Context<'_>, plan: &Plan, stop: &Stop) -> Result<(Vec<Pro
             let wrong = format!("`{watched}` in run.watch is no venue to watch; write it as kraken:BTC/USD");
             return Err(Fail::new(code::USAGE, wrong));
         };
-        // The same market as the traded venue's, with some noise of its own.
+        // A market of its own: venues that always agreed would prove nothing.
         let seed = plan.config.run.seed.wrapping_add(n);
         let mut command = Command::new(exec::sibling("traider-emulator")?);
         command.args(["--dialect", venue, "--symbols", symbols, "--source", &format!("synthetic:{seed}")]);

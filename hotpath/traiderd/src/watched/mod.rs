@@ -26,7 +26,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Reads `NAME:SYMBOL,SYMBOL` or `NAME=URL:SYMBOL,..`; without an address the venue's own is used, with one all its services are
+    /// Reads `NAME:SYMBOL,SYMBOL` or `NAME=URL;SYMBOL,..`; without an address the venue's own is used, with one all its services are
     /// behind that.
     ///
     /// # Errors

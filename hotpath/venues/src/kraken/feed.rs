@@ -1,9 +1,9 @@
 //! Reads the frames of one connection: version 2 here, version 1 in [`super::v1`].
 
 use super::VENUE;
-use super::text::{old_symbol, plain, rfc3339_ns, symbol};
+use super::text::{old_symbol, plain, symbol};
 use crate::adapter::{Feed, Said};
-use crate::wire::{DecodeError, LEVELS_MAX, SymbolTable, price, public_qty};
+use crate::wire::{DecodeError, LEVELS_MAX, SymbolTable, price, public_qty, time_ns};
 use domain::event::{Allowed, Bar, BookDelta, BookSnapshot, Level, Quote, Status, Trade, note};
 use domain::{Event, Instrument, InstrumentId, Side};
 use serde::Deserialize;
@@ -209,7 +209,7 @@ pub(super) fn status(instrument: Option<InstrumentId>, word: &str) -> Said {
 }
 
 fn when(text: &str, what: &'static str) -> Result<u64, DecodeError> {
-    rfc3339_ns(text).ok_or_else(|| DecodeError::shape(what, "its time is of another form", text))
+    time_ns(text).ok_or_else(|| DecodeError::shape(what, "its time is of another form", text))
 }
 
 impl KrakenFeed {

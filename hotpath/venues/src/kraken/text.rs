@@ -1,4 +1,4 @@
-//! Names, numbers and times as Kraken writes them.
+//! Names and numbers as Kraken writes them.
 
 use std::borrow::Cow;
 
@@ -58,54 +58,6 @@ fn shifted(number: &str, exponent: &str) -> Option<String> {
     Some(format!("{sign}{}.{fraction}", if whole.is_empty() { "0" } else { whole }))
 }
 
-/// Seconds since 1970 with a fraction, `1534614248.123678`, in ns.
-pub(super) fn seconds_ns(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    nanos(whole.parse().ok()?, fraction)
-}
-
-fn nanos(seconds: u64, fraction: &str) -> Option<u64> {
-    if !fraction.bytes().all(|c| c.is_ascii_digit()) {
-        return None;
-    }
-    let below: u64 = format!("{fraction:0<9.9}").parse().ok()?;
-    seconds.checked_mul(1_000_000_000)?.checked_add(below)
-}
-
-/// A time such as `2023-10-06T17:35:55.440295Z`, ns since 1970 UTC; `None` for any other form and before 1970.
-pub(super) fn rfc3339_ns(text: &str) -> Option<u64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
-    let [year, month, day] = three(date, '-')?;
-    let [hour, minute, second] = three(clock, ':')?;
-    let sane = (1970..=2261).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !sane {
-        return None;
-    }
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    nanos(seconds, fraction)
-}
-
-fn three(text: &str, between: char) -> Option<[u64; 3]> {
-    let mut parts = text.split(between).map(|part| part.parse::<u64>().ok());
-    let found = [parts.next()??, parts.next()??, parts.next()??];
-    parts.next().is_none().then_some(found)
-}
-
-/// Days of the Gregorian calendar. Years are counted from March, so that the leap day is the last of a year.
-const fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let (year, from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let before_month = (153 * from_march + 2) / 5;
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + before_month + day - 1;
-    // The same count for 1 January 1970.
-    days - 719_468
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,20 +72,6 @@ mod tests {
             assert_eq!(old_symbol(new), old);
             assert_eq!(rest_pair(new), old.replace('/', ""));
         }
-    }
-
-    #[test]
-    fn times_are_read_to_the_nanosecond() {
-        // By `date -u -d … +%s`.
-        assert_eq!(rfc3339_ns("2023-10-06T17:35:55.440295Z"), Some(1_696_613_755_440_295_000));
-        assert_eq!(rfc3339_ns("2024-02-29T23:59:59Z"), Some(1_709_251_199_000_000_000));
-        assert_eq!(rfc3339_ns("1970-01-01T00:00:00.000000001Z"), Some(1));
-        for bad in ["", "2023-10-06", "2023-10-06T17:35:55", "2023-13-06T17:35:55Z", "2023-10-06T17:35:55.4x0Z"] {
-            assert_eq!(rfc3339_ns(bad), None, "{bad}");
-        }
-        assert_eq!(seconds_ns("1534614248.123678"), Some(1_534_614_248_123_678_000));
-        assert_eq!(seconds_ns("1534614248"), Some(1_534_614_248_000_000_000));
-        assert_eq!(seconds_ns("-1.5"), None);
     }
 
     #[test]
@@ -164,8 +102,6 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_left(text in ".{0,24}") {
-            let times = [rfc3339_ns(&text), seconds_ns(&text)];
-            prop_assert!(times.iter().flatten().all(|_| text.contains(|c: char| c.is_ascii_digit())));
             prop_assert!(!plain(&text).contains('"') || text.trim_matches('"').contains('"'));
             prop_assert_eq!(symbol(&text).contains('/'), text.contains('/'));
         }

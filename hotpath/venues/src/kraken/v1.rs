@@ -2,9 +2,9 @@
 //! is text. A book message that changes both sides has two contents, and the checksum stands in the last.
 
 use super::feed::{Frame, KrakenFeed, gap, name, parse, status};
-use super::text::{plain, seconds_ns, symbol};
+use super::text::{plain, symbol};
 use crate::adapter::Said;
-use crate::wire::{DecodeError, LEVELS_MAX, price, public_qty};
+use crate::wire::{DecodeError, LEVELS_MAX, price, public_qty, seconds_ns};
 use domain::event::{Bar, BookDelta, BookSnapshot, Level, Quote, Trade};
 use domain::{Event, Instrument, Side};
 use serde::Deserialize;
