@@ -4,7 +4,7 @@
 
 use crate::adapter::{Budget, Request};
 use crate::binance::rest::{Rest, RestError};
-use crate::limit::{Leave, Left, LimitError, Limiter, Priority};
+use crate::limit::{Left, LimitError, Limiter, Priority};
 use failsafe::backoff::{self, EqualJittered};
 use failsafe::failure_policy::{self, ConsecutiveFailures};
 use failsafe::{CircuitBreaker, Config, Error, StateMachine};
@@ -67,16 +67,14 @@ impl Asker {
         if !self.breaker.is_call_permitted() {
             return Err(AskError::Open);
         }
-        if let Leave::Wait(wait) = self.limiter.take(request.weight, priority)? {
-            return Err(AskError::Budget(wait));
-        }
         // A refusal is an answer: only a venue that cannot answer opens the breaker.
         let failed = |error: &RestError| match error {
             RestError::Network { .. } => true,
             RestError::Venue { status, .. } => *status >= 500,
             RestError::Address { .. } | RestError::Decode { .. } => false,
         };
-        match self.breaker.call_with(failed, || self.rest.get(&request.path)) {
+        let call = || self.breaker.call_with(failed, || self.rest.get(&request.path));
+        match self.limiter.spend(request.weight, priority, call)?.map_err(AskError::Budget)? {
             Ok(body) => Ok(body),
             Err(Error::Rejected) => Err(AskError::Open),
             Err(Error::Inner(error)) => {

@@ -95,6 +95,29 @@ impl Limiter {
         }
     }
 
+    /// Asks for leave to spend `weight`, and with it does what was to be done; without, tells how long to wait.
+    ///
+    /// When on its way the venue counts it, nobody here knows, only that it was by the time it ended. So that is when it
+    /// counts: what follows a window later cannot meet it in a window of the venue's, however slow its way was.
+    ///
+    /// # Errors
+    /// [`LimitError`]; then nothing was done, or it was and could not be counted anew.
+    pub fn spend<T>(
+        &self,
+        weight: u32,
+        priority: Priority,
+        act: impl FnOnce() -> T,
+    ) -> Result<Result<T, Duration>, LimitError> {
+        let share = priority.share(self.budget.most);
+        let (leave, since_ns) = self.change(|window, now_ns| (window.take(now_ns, weight, share), now_ns))?;
+        if let Leave::Wait(wait) = leave {
+            return Ok(Err(wait));
+        }
+        let done = act();
+        self.change(|window, now_ns| window.ended(since_ns, now_ns, weight))?;
+        Ok(Ok(done))
+    }
+
     /// Asks for leave to spend `weight` now.
     ///
     /// # Errors
@@ -199,6 +222,16 @@ mod tests {
             workers.into_iter().map(|w| w.join().unwrap()).sum()
         });
         assert_eq!(all, 100);
+    }
+
+    #[test]
+    fn what_was_done_counts_from_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let limiter = Limiter::open(dir.path(), "x-ip", BUDGET).unwrap();
+        assert_eq!(limiter.spend(60, Priority::Ask, || limiter.left().unwrap().used).unwrap(), Ok(60));
+        assert_eq!(limiter.left().unwrap().used, 60, "not twice");
+        let refused = limiter.spend(21, Priority::Ask, || unreachable!("it has no leave")).unwrap();
+        assert!(matches!(refused, Err(wait) if wait > Duration::ZERO));
     }
 
     #[test]

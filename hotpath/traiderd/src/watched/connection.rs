@@ -83,11 +83,8 @@ impl Reader {
         let discipline = self.adapter.discipline();
         let mut backoff = Backoff::default();
         while !self.stop.load(Ordering::Relaxed) {
-            if !self.may_connect() {
-                continue;
-            }
-            count(&self.stream.attempts);
-            match self.open(&discipline) {
+            let Some(opened) = self.open_in_turn(&discipline) else { continue };
+            match opened {
                 Ok(session) => {
                     let since = Instant::now();
                     tracing::info!(name = self.name, "connection up");
@@ -110,18 +107,22 @@ impl Reader {
         Ok(())
     }
 
-    /// True when the venue's limit allows one more connection; else it waits a moment.
-    fn may_connect(&self) -> bool {
-        let wait = match self.connects.take(1, Priority::Cancel) {
-            Ok(Leave::Granted) => return true,
-            Ok(Leave::Wait(wait)) => wait,
+    /// Opens the connection when the venue's limit allows one more; else waits a moment.
+    fn open_in_turn(&self, discipline: &Discipline) -> Option<Result<Session, TransportError>> {
+        let open = || {
+            count(&self.stream.attempts);
+            self.open(discipline)
+        };
+        let wait = match self.connects.spend(1, Priority::Cancel, open) {
+            Ok(Ok(opened)) => return Some(opened),
+            Ok(Err(wait)) => wait,
             Err(error) => {
                 tracing::warn!(name = self.name, %error, "not connecting");
                 Duration::from_secs(1)
             }
         };
         backoff::sleep(wait.min(Duration::from_secs(5)), &self.stop);
-        false
+        None
     }
 
     fn open(&self, discipline: &Discipline) -> Result<Session, TransportError> {

@@ -49,6 +49,17 @@ impl Window {
         Leave::Wait(self.free_in(now_ns, used.saturating_add(weight).saturating_sub(share)))
     }
 
+    /// What was granted at `since_ns` has ended only now: it counts from now on.
+    pub fn ended(&mut self, since_ns: u64, now_ns: u64, weight: u32) {
+        self.turn(now_ns);
+        let slice = (since_ns / self.slice_ns()).min(self.newest);
+        if slice + SLICES as u64 >= self.newest {
+            let place = self.place(slice);
+            *place = place.saturating_sub(weight);
+        }
+        self.put(weight);
+    }
+
     /// The venue counted so much.
     pub fn told(&mut self, now_ns: u64, used: u32) {
         self.turn(now_ns);
@@ -171,6 +182,30 @@ mod tests {
     const BUDGET: Budget = Budget { most: 20, window: Duration::from_secs(60) };
 
     proptest! {
+        /// Each action reaches the venue at some moment between its grant and its end, drawn; the venue's own count, a plain
+        /// list, never sees more than the budget in any window.
+        #[test]
+        fn whenever_on_its_way_the_venue_counts_an_action_its_limit_holds(
+            acts in prop::collection::vec((0u64..3_000, 1u32..6, 0u64..20_000, 0u64..=100), 1..200)
+        ) {
+            let mut window = Window::new(BUDGET);
+            let (mut now, mut log): (u64, Vec<(u64, u32)>) = (1_700_000_000 * S, Vec::new());
+            for (pause_ms, weight, lasts_ms, arrives) in acts {
+                now += pause_ms * 1_000_000;
+                while let Leave::Wait(wait) = window.take(now, weight, BUDGET.most) {
+                    now += u64::try_from(wait.as_nanos()).unwrap();
+                }
+                let since = now;
+                now += lasts_ms * 1_000_000;
+                window.ended(since, now, weight);
+                log.push((since + (now - since) / 100 * arrives, weight));
+            }
+            for (from, _) in &log {
+                let sum: u32 = log.iter().filter(|(at, _)| (*from..*from + 60 * S).contains(at)).map(|(_, w)| w).sum();
+                prop_assert!(sum <= BUDGET.most, "{sum} in the window from {from}");
+            }
+        }
+
         /// The naive truth: a list of all that was granted.
         #[test]
         fn no_window_anywhere_holds_more_than_the_budget_and_waiting_as_told_is_enough(

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{AssetVersion, StepContext, StepError, StepOutcome};
 use venues::adapter::Budget;
 use venues::binance::rest::{Rest, RestError};
-use venues::limit::{Leave, Limiter, Priority};
+use venues::limit::{Limiter, Priority};
 
 /// The service.
 pub const URL: &str = "https://api.coingecko.com/api/v3";
@@ -243,11 +243,10 @@ impl Service {
     }
 
     fn get(&self, path: &str, questions: &mut u32) -> Result<String, StepError> {
-        if let Leave::Wait(retry_after) = self.limiter.take(1, Priority::Ask).map_err(uncounted)? {
-            return Err(StepError::RateLimited { retry_after });
-        }
+        let asked = self.limiter.spend(1, Priority::Ask, || self.rest.get(path)).map_err(uncounted)?;
+        let answer = asked.map_err(|retry_after| StepError::RateLimited { retry_after })?;
         *questions += 1;
-        self.rest.get(path).map_err(|error| self.refused(&error))
+        answer.map_err(|error| self.refused(&error))
     }
 
     /// What becomes of the step. 403 is the network's guard before the service, and 408 its impatience: both pass.
