@@ -3,7 +3,7 @@
 use crate::clock::ClockKind;
 use crate::daemon::Options;
 use crate::error::DaemonError;
-use crate::watched::Watched;
+use crate::market::Watched;
 use clap::{Parser, ValueEnum};
 use domain::config::EngineConfig;
 use settings::{Home, Mode};

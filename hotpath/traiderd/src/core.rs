@@ -24,8 +24,7 @@ pub struct Core {
     writer: Writer,
     clock: Clock,
     gateway: Gateway,
-    snapshots: SyncSender<InstrumentId>,
-    watched: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
+    wanted: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
     telemetry: Arc<Telemetry>,
     narrator: Narrator,
     halts: HaltFile,
@@ -41,10 +40,8 @@ pub struct Core {
 pub struct Outlets {
     /// Orders, cancels, questions.
     pub gateway: Gateway,
-    /// Wanted snapshots.
-    pub snapshots: SyncSender<InstrumentId>,
-    /// Wanted snapshots of instruments that are only watched.
-    pub watched: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
+    /// Who brings the whole book of each instrument when it is wanted.
+    pub wanted: BTreeMap<InstrumentId, SyncSender<InstrumentId>>,
     /// Counters.
     pub telemetry: Arc<Telemetry>,
     /// The log.
@@ -56,15 +53,14 @@ pub struct Outlets {
 impl Core {
     /// A core in the state of `engine`, writing to `writer`.
     pub fn new(engine: Engine, writer: Writer, clock: Clock, out: Outlets) -> Core {
-        let Outlets { gateway, snapshots, watched, telemetry, narrator, halts } = out;
+        let Outlets { gateway, wanted, telemetry, narrator, halts } = out;
         let (effects, outward) = (Vec::with_capacity(64), Vec::with_capacity(64));
         Core {
             engine,
             writer,
             clock,
             gateway,
-            snapshots,
-            watched,
+            wanted,
             telemetry,
             narrator,
             halts,
@@ -180,11 +176,11 @@ impl Core {
                 Effect::Cancel { id, instrument } => self.gateway.cancel(*id, *instrument),
                 Effect::Query { id, instrument } => self.gateway.query(*id, *instrument),
                 Effect::RequestSnapshot { instrument } => {
-                    let full = |_| Event::SnapshotFailed {
+                    let sent = self.wanted.get(instrument).is_some_and(|keeper| keeper.try_send(*instrument).is_ok());
+                    (!sent).then(|| Event::SnapshotFailed {
                         instrument: *instrument,
-                        reason: note("too many snapshots are asked for at once"),
-                    };
-                    self.watched.get(instrument).unwrap_or(&self.snapshots).try_send(*instrument).err().map(full)
+                        reason: note("nobody takes the question for this book now"),
+                    })
                 }
                 Effect::Audit(_) => None,
             };

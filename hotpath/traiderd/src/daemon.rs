@@ -6,10 +6,10 @@ use crate::clock::{ClockKind, wall_ns};
 use crate::error::DaemonError;
 use crate::journal::{self, SEGMENT_BYTES};
 use crate::lock::HomeLock;
+use crate::market::{self, Assigned, Watched};
 use crate::recover::{self, Recovered};
 use crate::session::Parts;
 use crate::summary::Summary;
-use crate::watched::{self, Assigned, Watched};
 use domain::config::EngineConfig;
 use domain::{Instrument, InstrumentId, RunId};
 use engine::Engine;
@@ -119,9 +119,9 @@ fn begin(options: &Options, started: Instant, run: Run) -> Result<Summary, Daemo
     let known = &run.recovered.instruments;
     let rules = instruments(options, &rest, known)?;
     let next_id = rules.all.iter().chain(known).map(|i| i.id.0 + 1).max().unwrap_or(0);
-    let watched: Vec<Assigned> =
-        watched::assign(&options.watched, known, next_id, &options.home.run().join("budgets"))?;
-    Parts { started, run, endpoints, rest, rules, watched }.run(options)
+    let budgets = options.home.run().join("budgets");
+    let watched: Vec<Assigned> = market::assign(&options.watched, known, next_id, &budgets)?;
+    Parts { started, run, endpoints, budgets, rules, watched }.run(options)
 }
 
 /// Takes away the folder of a run that ended before its first record: it would count as the newest run and has nothing

@@ -54,8 +54,8 @@ pub struct Inputs {
     pub orders: Consumer<Item>,
     /// Snapshots.
     pub snapshots: Consumer<Item>,
-    /// Market data; dropped when the end begins, which ends the thread behind it.
-    pub market: Option<Consumer<Item>>,
+    /// Market data, a ring for each connection; dropped when the end begins, which ends the threads behind them.
+    pub market: Vec<Consumer<Item>>,
     /// Watched venues: rings are added as their connections are opened, and dropped when the end begins.
     pub watched: Vec<Consumer<Item>>,
     /// Where new ones come from.
@@ -164,7 +164,7 @@ impl EngineLoop {
             let item = match self.inputs.orders.pop().or_else(|_| self.inputs.snapshots.pop()) {
                 Ok(item) => item,
                 Err(_) if self.holds_market() => break,
-                Err(_) => match self.inputs.market.as_mut().and_then(|m| m.pop().ok()) {
+                Err(_) => match self.inputs.market.iter_mut().find_map(|m| m.pop().ok()) {
                     Some(item) => {
                         self.watch_backlog(stamp_ns(), &item)?;
                         item
@@ -305,7 +305,7 @@ impl EngineLoop {
             return Ok(());
         }
         tracing::info!(reason, "ending");
-        self.inputs.market = None;
+        self.inputs.market.clear();
         self.inputs.watched.clear();
         if self.opening.is_none() {
             let down = Link { venue: Venue::BINANCE, channel: Channel::Market, up: false };
@@ -333,7 +333,7 @@ impl EngineLoop {
 
 impl Inputs {
     fn has_more(&self, with_market: bool) -> bool {
-        let market = || self.market.as_ref().is_some_and(|m| !m.is_empty());
+        let market = || self.market.iter().any(|ring| !ring.is_empty());
         let watched = || self.watched.iter().any(|ring| !ring.is_empty());
         !self.orders.is_empty() || !self.snapshots.is_empty() || (with_market && market()) || watched()
     }

@@ -64,8 +64,7 @@ impl Rig {
         let (operator, operator_rx) = sync_channel(4);
         let outlets = Outlets {
             gateway: Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret")),
-            snapshots: sync_channel(4).0,
-            watched: std::collections::BTreeMap::new(),
+            wanted: std::collections::BTreeMap::new(),
             telemetry: Arc::new(Telemetry::default()),
             narrator: Narrator::new().0,
             halts: HaltFile::open(&home, run).unwrap(),
@@ -76,7 +75,7 @@ impl Rig {
         let inputs = Inputs {
             orders,
             snapshots,
-            market: Some(market_rx),
+            market: vec![market_rx],
             watched: Vec::new(),
             rings: sync_channel(1).1,
             operator: operator_rx,

@@ -29,8 +29,6 @@ pub mod market;
 pub mod narrator;
 pub mod recover;
 mod session;
-pub mod snapshots;
 pub mod summary;
 pub mod telemetry;
 pub mod watch;
-pub mod watched;

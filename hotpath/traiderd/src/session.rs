@@ -13,41 +13,43 @@ use crate::gateway::link::OrderLink;
 use crate::halt::HaltFile;
 use crate::inbox::{Item, Tx, Waker, ring};
 use crate::journal::Writer;
-use crate::market::Market;
+use crate::market::Assigned;
+use crate::market::connection::{Reader, Role};
+use crate::market::keeper::{Keeper, Kept, Opening as Connections, RING, Shared, Start};
 use crate::narrator::Narrator;
-use crate::snapshots::{self, Snapshots};
 use crate::summary::{Summary, Told, summary};
 use crate::telemetry::Telemetry;
 use crate::watch::Watch;
-use crate::watched::Assigned;
-use crate::watched::keeper::Keeper;
-use crate::watched::stream::{Stream, VenueClock};
+use domain::InstrumentId;
 use domain::event::Session;
-use domain::{InstrumentId, Venue};
 use rtrb::Consumer;
 use settings::{Home, Mode, RunManifest};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use venues::binance::rest::Rest;
+use venues::adapter::Endpoints as Public;
+use venues::binance::BINANCE;
 use venues::binance::ws::Endpoints;
 use venues::journal_dir;
+use venues::limit::LimitError;
 use venues::wire::SymbolTable;
 
 /// How long the market waits for the order connection at the start.
 const ORDERS_FIRST: Duration = Duration::from_secs(5);
-/// Items of the market ring in real time.
-const MARKET_RING: usize = 8192;
 /// Items of the market ring in replayed time, which must follow the engine closely, so that orders meet the market
 /// they saw.
 const REPLAY_RING: usize = 64;
 const OTHER_RING: usize = 4096;
 const OPERATOR_QUEUE: usize = 64;
+/// How the names of threads begin that read the market.
+const MARKET: &str = "market";
+/// Books that may be wanted of one venue at a time; one question per instrument is all the engine has open.
+const WANTED_QUEUE: usize = 256;
 /// Rings of new connections that may wait for the engine.
 const RINGS_QUEUE: usize = 64;
 
@@ -56,7 +58,8 @@ pub(crate) struct Parts {
     pub(crate) started: Instant,
     pub(crate) run: Run,
     pub(crate) endpoints: Endpoints,
-    pub(crate) rest: Rest,
+    /// Where budgets are counted.
+    pub(crate) budgets: PathBuf,
     pub(crate) rules: Rules,
     pub(crate) watched: Vec<Assigned>,
 }
@@ -75,6 +78,9 @@ impl Common {
     fn ring(&self, capacity: usize) -> (Tx, Consumer<Item>) {
         ring(capacity, &self.waker, &self.telemetry.stalls)
     }
+    fn shared(&self) -> Shared {
+        Shared { waker: Arc::clone(&self.waker), telemetry: Arc::clone(&self.telemetry), stop: Arc::clone(&self.stop) }
+    }
     fn control(&self, started: Instant, run_id: &str, mode: Mode, orders: SyncSender<Order>) -> Control {
         Control {
             run_id: run_id.to_owned(),
@@ -92,7 +98,7 @@ impl Common {
 impl Parts {
     /// Runs the session to its end.
     pub(crate) fn run(self, options: &Options) -> Result<Summary, DaemonError> {
-        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, rest, rules, watched } = self;
+        let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, budgets, rules, watched } = self;
         let common = Common {
             table: Arc::new(SymbolTable::new(rules.all)),
             telemetry: Arc::new(Telemetry::default()),
@@ -102,23 +108,27 @@ impl Parts {
             watch: Watch::default(),
         };
         let gateway = Gateway::new(Arc::clone(&common.table), options.keys.clone());
-        let (market_tx, market_rx) = common.ring(match options.clock {
-            ClockKind::Wall => MARKET_RING,
-            ClockKind::Source => REPLAY_RING,
-        });
         let (orders_tx, orders_rx) = common.ring(OTHER_RING);
         let (snapshots_tx, snapshots_rx) = common.ring(OTHER_RING);
-        let (wanted_tx, wanted) = mpsc::sync_channel(snapshots::QUEUE);
+        let (wanted_tx, wanted) = mpsc::sync_channel(WANTED_QUEUE);
         let (operator_tx, operator) = mpsc::sync_channel(OPERATOR_QUEUE);
         let (narrator, narrate) = Narrator::new();
 
-        let venue_clock = Arc::new(VenueClock::default());
-        let market = market(options, &endpoints, &common, &venue_clock, market_tx);
+        let public = Public { rest: endpoints.rest, streams: endpoints.streams };
+        let shared = common.shared();
+        let (readers, market_rx, kept) = traded(options, &public, &budgets, &common.table, &shared)?;
         let (telemetry, stop) = (Arc::clone(&common.telemetry), Arc::clone(&common.stop));
         let link = OrderLink::new(&gateway, endpoints.ws_api, orders_tx, telemetry, stop);
-        let (table, stop) = (Arc::clone(&common.table), Arc::clone(&common.stop));
-        let venue_clock = (options.clock == ClockKind::Wall).then_some(venue_clock);
-        let fetcher = Snapshots { rest, table, wanted, tx: snapshots_tx, venue_clock, stop };
+        let ids: Vec<InstrumentId> = common.table.instruments().iter().map(|i| i.id).collect();
+        let keeper = Keeper {
+            adapter: &BINANCE,
+            rest: public.rest,
+            budgets,
+            tx: snapshots_tx,
+            wanted,
+            start: Start::Known(kept),
+            shared,
+        };
         let control = Arc::new(common.control(started, &manifest.run_id, options.mode, operator_tx));
         let socket = ControlSocket::open(&options.home.daemon_socket())?;
 
@@ -131,13 +141,14 @@ impl Parts {
         let clock = Clock::new(options.clock, recovered.last_ts_ns, stamp_ns());
         let telemetry = Arc::clone(&common.telemetry);
         let last_resort = gateway.clone();
-        let (keepers, watched) = keepers(watched, &common);
-        let outlets = Outlets { gateway, snapshots: wanted_tx, watched: watched.wanted, telemetry, narrator, halts };
+        let (keepers, mut watched) = keepers(watched, &common);
+        watched.wanted.extend(ids.into_iter().map(|id| (id, wanted_tx.clone())));
+        let outlets = Outlets { gateway, wanted: watched.wanted, telemetry, narrator, halts };
         let core = Core::new(recovered.engine, writer, clock, outlets);
         let inputs = Inputs {
             orders: orders_rx,
             snapshots: snapshots_rx,
-            market: Some(market_rx),
+            market: market_rx,
             watched: watched.rings,
             rings: watched.more,
             operator,
@@ -146,7 +157,7 @@ impl Parts {
             parent: options.parent,
             watch: common.watch.clone(),
         };
-        let threads = Threads::start(&common, market, link, fetcher, keepers, narrate, move || socket.run(control))?;
+        let threads = Threads::start(&common, (readers, keeper), link, keepers, narrate, move || socket.run(control))?;
         let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
         let opening = Opening { session, rules: rules.news };
         let engine_loop = EngineLoop::new(core, inputs, waker, board, opening);
@@ -190,21 +201,23 @@ fn guarded<T>(gateway: &Gateway, run: impl FnOnce() -> Result<T, DaemonError>) -
     ended
 }
 
-fn market(options: &Options, endpoints: &Endpoints, common: &Common, clock: &Arc<VenueClock>, tx: Tx) -> Market {
-    let stream = Arc::new(Stream::default());
-    let venue = Venue::BINANCE.to_string();
-    common.telemetry.streams.add(venue.clone(), format!("{venue}.1"), Arc::clone(&stream), Arc::clone(clock));
-    let symbols: Vec<&str> = options.symbols.iter().map(String::as_str).collect();
-    Market {
-        url: endpoints.market(&symbols),
-        table: Arc::clone(&common.table),
-        tx,
-        telemetry: Arc::clone(&common.telemetry),
-        stream,
-        venue_clock: Arc::clone(clock),
-        stop: Arc::clone(&common.stop),
-        ends: matches!(options.mode, Mode::Capture | Mode::Demo),
-    }
+/// The connections of the venue that is traded: their readers, the engine's ends of their rings, and what their keeper
+/// knows.
+fn traded(
+    options: &Options,
+    endpoints: &Public,
+    budgets: &Path,
+    table: &Arc<SymbolTable>,
+    shared: &Shared,
+) -> Result<(Vec<Reader>, Vec<Consumer<Item>>, Kept), DaemonError> {
+    let in_real_time = options.clock == ClockKind::Wall;
+    let role = Role::Traded { ends: matches!(options.mode, Mode::Capture | Mode::Demo) };
+    let ring = if in_real_time { RING } else { REPLAY_RING };
+    let connections = Connections { adapter: &BINANCE, endpoints, budgets, role, in_real_time, ring };
+    let uncounted = |e: LimitError| DaemonError::io(format!("could not count in `{}`", e.path.display()))(e.source);
+    let (readers, kept) = connections.readers(table, shared).map_err(uncounted)?;
+    let (readers, rings) = readers.into_iter().unzip();
+    Ok((readers, rings, kept))
 }
 
 /// What the engine thread needs of watched venues.
@@ -220,18 +233,17 @@ fn keepers(watched: Vec<Assigned>, common: &Common) -> (Vec<Keeper>, WatchedEnds
     let mut keepers = Vec::new();
     for venue in watched {
         let (tx, rx) = common.ring(OTHER_RING);
-        let (wanted_tx, wanted) = mpsc::sync_channel(snapshots::QUEUE);
+        let (wanted_tx, wanted) = mpsc::sync_channel(WANTED_QUEUE);
         ends.rings.push(rx);
         ends.wanted.extend(venue.symbols.iter().map(|(_, id, _)| (*id, wanted_tx.clone())));
         keepers.push(Keeper {
-            venue,
+            adapter: venue.adapter,
+            rest: venue.endpoints.rest.clone(),
+            budgets: venue.budgets.clone(),
             tx,
             wanted,
-            rings: rings.clone(),
-            waker: Arc::clone(&common.waker),
-            stalls: Arc::clone(&common.telemetry.stalls),
-            streams: Arc::clone(&common.telemetry.streams),
-            stop: Arc::clone(&common.stop),
+            start: Start::Learn(venue, rings.clone()),
+            shared: common.shared(),
         });
     }
     (keepers, ends)
@@ -270,38 +282,40 @@ impl Threads {
     /// Starts them, the market last: orders that the first frames cause find their way out.
     fn start(
         shared: &Common,
-        market: Market,
+        (readers, keeper): (Vec<Reader>, Keeper),
         link: OrderLink,
-        fetcher: Snapshots,
         keepers: Vec<Keeper>,
         narrate: impl FnOnce() + Send + 'static,
         control: impl FnOnce() + Send + 'static,
     ) -> Result<Threads, DaemonError> {
         let (ready, halt) = (Arc::clone(&shared.telemetry), Arc::clone(&shared.stop));
-        let market = move || {
+        let market = move |reader: Reader| {
             let end = Instant::now() + ORDERS_FIRST;
             while !ready.orders_up.load(Ordering::Relaxed) && Instant::now() < end && !halt.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            market.run();
+            reader.run();
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let io = DaemonError::io(format!("could not start thread {name}"));
             // A source may have an end; all others are needed for as long as the engine runs.
-            let run = shared.watch.over(name, name == "market", run);
+            let run = shared.watch.over(name, name.starts_with(MARKET), run);
             std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(io)
         };
-        let joined = vec![
+        let mut joined = vec![
             spawn("orders", Box::new(move || link.run()))?,
             spawn("control", Box::new(control))?,
             spawn("log", Box::new(narrate))?,
-            spawn("market", Box::new(market))?,
         ];
         // Not waited for at the end: a slow answer over HTTP must not hold the end up.
-        drop(spawn("snapshots", Box::new(move || fetcher.run()))?);
+        drop(spawn("books", Box::new(move || keeper.run()))?);
+        for reader in readers {
+            let (name, market) = (format!("{MARKET} {}", reader.setup.name), market.clone());
+            joined.push(spawn(&name, Box::new(move || market(reader)))?);
+        }
         for keeper in keepers {
             // Not waited for either, and a watched venue's end is no reason to stop trading.
-            let name = format!("watch {}", keeper.venue.adapter.venue());
+            let name = format!("watch {}", keeper.adapter.venue());
             let io = DaemonError::io(format!("could not start thread {name}"));
             drop(std::thread::Builder::new().name(name).spawn(move || keeper.run()).map_err(io)?);
         }

@@ -83,6 +83,8 @@ pub struct Book {
     last_id: u64,
     /// True when `last_id` is the last id of a change, not of a snapshot.
     by_delta: bool,
+    /// The largest id seen since the connection came up.
+    seen_id: u64,
     changed_recv_ns: u64,
     buffer: VecDeque<BookDelta>,
     link_up: bool,
@@ -104,6 +106,7 @@ impl Book {
             reason: "nothing received",
             last_id: 0,
             by_delta: false,
+            seen_id: 0,
             changed_recv_ns: 0,
             buffer: VecDeque::new(),
             link_up: true,
@@ -153,6 +156,7 @@ impl Book {
             stats.diffs_ignored += 1;
             return News::default();
         }
+        self.seen_id = self.seen_id.max(delta.last_id);
         match self.state {
             BookState::Live => self.follow(now_ns, delta, stats),
             _ if self.is_pushed() => {
@@ -181,12 +185,15 @@ impl Book {
         if self.is_pushed() && self.link_up {
             return self.replace(now_ns, snapshot, stats);
         }
-        if !self.asked || !self.link_up {
-            // Not asked for, or the answer to a question of a connection that is gone.
+        // Not asked for: it stands in for a stream that is away, and is of use unless a change is newer.
+        let stands_in = !self.asked && !self.by_delta && snapshot.last_id >= self.seen_id;
+        if !self.link_up || !(self.asked || stands_in) {
             stats.snapshots_unusable += 1;
             return News::default();
         }
-        assert!(!self.is_live(), "a live book has no question open");
+        let was_live = self.is_live();
+        assert!(!(was_live && self.asked), "a live book has no question open");
+        self.seen_id = self.seen_id.max(snapshot.last_id);
         self.asked = false;
         if self.buffer.front().is_some_and(|first| snapshot.last_id < first.first_id) {
             stats.snapshots_unusable += 1;
@@ -209,12 +216,12 @@ impl Book {
         }
         if self.is_crossed() {
             stats.crossed += 1;
-            self.empty();
-            return self.try_later(now_ns, "crossed");
+            self.lose("crossed");
+            return News { moved: true, ..self.try_later(now_ns, "crossed") };
         }
         assert!(self.buffer.is_empty() && !self.asked, "a live book waits for nothing");
         self.enter(now_ns);
-        News { moved: true, ask: false, applied: true }
+        News { moved: !was_live, ask: false, applied: true }
     }
 
     /// A whole book came in the stream: whatever was there before is gone.
@@ -284,7 +291,7 @@ impl Book {
         if said_twice {
             return News::default();
         }
-        self.link_up = up;
+        (self.link_up, self.seen_id) = (up, 0);
         self.empty();
         if self.is_pushed() {
             // It comes with the subscription; only when it does not, it is asked for.
@@ -301,7 +308,7 @@ impl Book {
     /// Starts over from nothing, as after a restart of the daemon.
     pub fn chill(&mut self) -> News {
         let moved = self.state != BookState::Cold;
-        self.link_up = true;
+        (self.link_up, self.seen_id) = (true, 0);
         self.empty();
         self.ask_at_ns = 0;
         self.set(BookState::Cold, "session started");

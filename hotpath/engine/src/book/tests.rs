@@ -120,11 +120,34 @@ fn a_lost_link_makes_the_book_stale_and_its_changes_void_until_it_is_up_again() 
 }
 
 #[test]
-fn a_snapshot_nobody_asked_for_changes_nothing() {
+fn a_snapshot_nobody_asked_for_changes_nothing_while_changes_come() {
     let (mut book, mut stats) = live();
+    assert!(book.on_delta(S, &delta(11, 12, &[(99, 6)], &[]), &mut stats).applied);
     assert_eq!(book.on_snapshot(2 * S, &snapshot(99, &[(1, 1)], &[(2, 1)]), &mut stats), News::default());
-    assert_eq!(book.top(), Some((level(99, 5), level(101, 7))));
+    assert_eq!(book.top(), Some((level(99, 6), level(101, 7))));
     assert_eq!(stats.snapshots_unusable, 1);
+}
+
+#[test]
+fn snapshots_stand_in_for_a_stream_that_is_away_and_give_way_when_it_is_back() {
+    let (mut book, mut stats) = live();
+    assert!(book.on_delta(S, &delta(11, 20, &[], &[]), &mut stats).applied);
+    assert!(book.on_gap(2 * S, &mut stats).moved);
+    let old = snapshot(19, &[(90, 1)], &[(91, 1)]);
+    assert_eq!(book.on_snapshot(3 * S, &old, &mut stats), News::default(), "older than what the stream said");
+    let news = book.on_snapshot(3 * S, &snapshot(30, &[(95, 1)], &[(96, 1)]), &mut stats);
+    assert_eq!(news, News { moved: true, ask: false, applied: true });
+    let news = book.on_snapshot(4 * S, &snapshot(40, &[(94, 1)], &[(96, 1)]), &mut stats);
+    assert_eq!((news, book.top().unwrap().0), (News { applied: true, ..News::default() }, level(94, 1)));
+    let crossed = book.on_snapshot(5 * S, &snapshot(41, &[(94, 1)], &[(94, 1)]), &mut stats);
+    assert!(crossed.moved && !book.is_live() && book.top().is_none());
+    assert!(book.on_snapshot(6 * S, &snapshot(42, &[(93, 1)], &[(96, 1)]), &mut stats).applied);
+    // Something was missed meanwhile, so the stream's first change shows a gap.
+    let back = book.on_delta(7 * S, &delta(50, 51, &[], &[]), &mut stats);
+    assert!(back.moved && back.ask && !book.is_live());
+    assert!(book.on_snapshot(7 * S, &snapshot(55, &[(92, 1)], &[(96, 1)]), &mut stats).applied);
+    assert!(book.on_delta(8 * S, &delta(56, 57, &[(93, 1)], &[]), &mut stats).applied);
+    assert_eq!(book.top().unwrap().0, level(93, 1));
 }
 
 #[test]

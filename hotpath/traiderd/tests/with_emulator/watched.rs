@@ -6,7 +6,7 @@ use domain::Decimal;
 use serde_json::{Value, json};
 use std::time::Duration;
 use traiderd::summary::Summary;
-use traiderd::watched::Watched;
+use traiderd::market::Watched;
 use traiderd::{daemon, recover};
 use venues::binance::rest::Rest;
 

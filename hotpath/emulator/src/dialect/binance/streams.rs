@@ -94,11 +94,10 @@ fn kind(stream: &str) -> Kind {
     }
 }
 
-/// The envelope with our receive time as one more member at its end.
+/// The envelope with our receive time as its first member.
 fn stamped(text: &Utf8Bytes, ts_ns: u64) -> Utf8Bytes {
-    let body = text.as_str().trim_end();
-    match body.strip_suffix('}') {
-        Some(open) => format!(r#"{open},"ts_recv_ns":{ts_ns}}}"#).into(),
+    match text.as_str().strip_prefix('{') {
+        Some(rest) => format!(r#"{{"ts_recv_ns":{ts_ns},{rest}"#).into(),
         None => text.clone(),
     }
 }

@@ -3,10 +3,13 @@
 use crate::clock::stamp_ns;
 use crate::latency::{Latency, Quantiles};
 use crate::telemetry::get;
+use domain::InstrumentId;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use venues::clock::{Offset, OffsetEstimator};
+use venues::limit::Limiter;
 
 /// A venue's clock as all its connections know it.
 #[derive(Debug, Default)]
@@ -62,12 +65,18 @@ pub struct Stream {
     pub resyncs: AtomicU64,
     /// Books over HTTP that stood in for a failed stream.
     pub stand_ins: AtomicU64,
-    /// Those that came when the stream was back, and were dropped.
+    /// Those that were older than the stream's last word, or came when it was back, and were dropped.
     pub late: AtomicU64,
+    /// Books that went silent.
+    pub silences: AtomicU64,
     /// When something came last, ns by our clock.
     pub heard_ns: AtomicU64,
     /// How long messages were under way, corrected by the venue's clock.
     pub latency: Latency,
+    /// Reading one frame into events.
+    pub decode: Arc<Latency>,
+    /// The venue's newest time seen of each book, ns.
+    newest: BTreeMap<InstrumentId, AtomicU64>,
 }
 
 /// A connection as people see it.
@@ -95,6 +104,8 @@ pub struct StreamView {
     pub complaints: u64,
     /// Gaps told.
     pub gaps: u64,
+    /// Books that went silent.
+    pub silences: u64,
     /// Books asked for anew.
     pub resyncs: u64,
     /// Books over HTTP in its place.
@@ -107,48 +118,87 @@ pub struct StreamView {
     pub clock_error_ms: Option<f64>,
     /// Times one of the clocks stepped.
     pub clock_steps: u64,
+    /// What was asked of the venue in the window that ends now; null when it cannot be counted.
+    pub budget_used: Option<u32>,
+    /// What it lets be asked.
+    pub budget_most: Option<u32>,
+    /// It said to stay away for so long, s.
+    pub banned_s: Option<u64>,
 }
 
 impl Stream {
-    /// As people see it.
-    pub fn view(&self, venue: String, name: String, clock: &VenueClock) -> StreamView {
-        let (offset, clock_steps) = clock.told();
-        let ms = |ns: i64| ns as f64 / 1e6;
-        let heard = get(&self.heard_ns);
-        let state = match (self.up.load(Ordering::Relaxed), self.stalled.load(Ordering::Relaxed)) {
+    /// The counters of a connection that brings these books; `decode` may be shared with others.
+    pub fn of_books(books: &[InstrumentId], decode: Arc<Latency>) -> Stream {
+        let newest = books.iter().map(|id| (*id, AtomicU64::new(0))).collect();
+        Stream { newest, decode, ..Stream::default() }
+    }
+    /// A book's message with this time of the venue's came; 0 = it said none.
+    pub fn newest(&self, id: InstrumentId, venue_ns: u64) {
+        if let Some(newest) = self.newest.get(&id) {
+            newest.fetch_max(venue_ns, Ordering::Relaxed);
+        }
+    }
+    /// The venue's newest time seen of a book, ns; 0 = none.
+    pub fn newest_ns(&self, id: InstrumentId) -> u64 {
+        self.newest.get(&id).map_or(0, get)
+    }
+    fn state(&self) -> &'static str {
+        match (self.up.load(Ordering::Relaxed), self.stalled.load(Ordering::Relaxed)) {
             (true, false) => "up",
             (true, true) => "stalled",
             (false, _) => "down",
-        };
+        }
+    }
+}
+
+impl Listed {
+    /// As people see it.
+    fn view(&self) -> StreamView {
+        let (stream, (offset, clock_steps)) = (&self.stream, self.clock.told());
+        let ms = |ns: i64| ns as f64 / 1e6;
+        let heard = get(&stream.heard_ns);
+        let budget = self.requests.left().ok();
         StreamView {
-            venue,
-            name,
-            state,
+            venue: self.venue.clone(),
+            name: self.name.clone(),
+            state: stream.state(),
             age_ms: (heard > 0).then(|| stamp_ns().saturating_sub(heard) / 1_000_000),
-            latency_ns: self.latency.quantiles(),
-            attempts: get(&self.attempts),
-            frames: get(&self.frames),
-            unreadable: get(&self.unreadable),
-            other: get(&self.other),
-            complaints: get(&self.complaints),
-            gaps: get(&self.gaps),
-            resyncs: get(&self.resyncs),
-            stand_ins: get(&self.stand_ins),
-            late: get(&self.late),
+            latency_ns: stream.latency.quantiles(),
+            attempts: get(&stream.attempts),
+            frames: get(&stream.frames),
+            unreadable: get(&stream.unreadable),
+            other: get(&stream.other),
+            complaints: get(&stream.complaints),
+            gaps: get(&stream.gaps),
+            silences: get(&stream.silences),
+            resyncs: get(&stream.resyncs),
+            stand_ins: get(&stream.stand_ins),
+            late: get(&stream.late),
             clock_offset_ms: offset.map(|o| ms(o.ns)),
             clock_error_ms: offset.and_then(|o| o.error_ns).map(|ns| ns as f64 / 1e6),
             clock_steps,
+            budget_used: budget.map(|b| b.used),
+            budget_most: budget.map(|b| b.most),
+            banned_s: budget.and_then(|b| b.banned).map(|left| left.as_secs() + 1),
         }
     }
 }
 
 /// One entry of the list of streams.
 #[derive(Clone, Debug)]
-struct Listed {
-    venue: String,
-    name: String,
-    stream: Arc<Stream>,
-    clock: Arc<VenueClock>,
+pub struct Listed {
+    /// Of this venue.
+    pub venue: String,
+    /// Name of the connection.
+    pub name: String,
+    /// It is the venue that is traded.
+    pub traded: bool,
+    /// Counters.
+    pub stream: Arc<Stream>,
+    /// The venue's clock.
+    pub clock: Arc<VenueClock>,
+    /// What the venue lets be asked.
+    pub requests: Arc<Limiter>,
 }
 
 /// All connections of the daemon.
@@ -158,13 +208,25 @@ pub struct Streams {
 }
 
 impl Streams {
+    fn listed(&self) -> Vec<Listed> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
     /// Adds one.
-    pub fn add(&self, venue: String, name: String, stream: Arc<Stream>, clock: Arc<VenueClock>) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(Listed { venue, name, stream, clock });
+    pub fn add(&self, listed: Listed) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(listed);
     }
     /// As people see them, in the order they were added.
     pub fn view(&self) -> Vec<StreamView> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.iter().map(|l| l.stream.view(l.venue.clone(), l.name.clone(), &l.clock)).collect()
+        self.listed().iter().map(Listed::view).collect()
+    }
+    /// Sum of a counter over the connections of the venue that is traded.
+    pub fn traded(&self, counter: impl Fn(&Stream) -> &AtomicU64) -> u64 {
+        self.listed().iter().filter(|l| l.traded).map(|l| get(counter(&l.stream))).sum()
+    }
+    /// True when all connections of the venue that is traded are open.
+    pub fn market_up(&self) -> bool {
+        let listed = self.listed();
+        let mut traded = listed.iter().filter(|l| l.traded).peekable();
+        traded.peek().is_some() && traded.all(|l| l.stream.up.load(Ordering::Relaxed))
     }
 }

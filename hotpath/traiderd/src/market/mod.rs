@@ -1,12 +1,15 @@
-//! Venues that are watched beside the one that is traded: their books, trades and reference data come into the same
-//! engine, through the same journal, and no order ever goes there.
+//! Venues on the wire: the one that is traded, and those that are watched beside it: their books, trades and reference
+//! data come into the same engine, through the same journal, and no order ever goes there.
 //!
-//! One [`keeper`] thread per venue learns the rules, opens the connections, fetches whole books, asks for the time and steps in
-//! with books over HTTP when a stream fails; one [`connection`] thread per connection reads it. A venue that is away
-//! holds nobody else up.
+//! One [`keeper`] thread per venue learns the rules, opens the connections, and asks over HTTP what [`books`] says is due:
+//! whole books, the time, and books that stand in for a failed stream. One [`connection`] thread per connection reads it
+//! into a [`line`]. What is decided is decided in `books` and `line`, which do no I/O. A venue that is away holds nobody
+//! else up.
 
+pub mod books;
 pub mod connection;
 pub mod keeper;
+pub mod line;
 pub mod stream;
 
 use crate::error::DaemonError;
@@ -63,6 +66,22 @@ pub struct Assigned {
     pub symbols: Vec<(String, InstrumentId, Option<Instrument>)>,
     /// Where budgets are counted.
     pub budgets: PathBuf,
+}
+
+impl Assigned {
+    /// The rules that the venue told, with this run's ids and versions.
+    pub fn with_ids(&self, rules: Vec<Instrument>) -> Vec<Instrument> {
+        let numbered = |(mut rule, (_, id, old)): (Instrument, &(String, InstrumentId, Option<Instrument>))| {
+            // Nothing is traded here, whatever the venue would allow.
+            (rule.id, rule.trade) = (*id, false);
+            if let Some(old) = old {
+                rule.version = old.version;
+                rule.version += u32::from(*old != rule);
+            }
+            rule
+        };
+        rules.into_iter().zip(&self.symbols).map(numbered).collect()
+    }
 }
 
 /// Gives every watched symbol its id: known ones keep theirs, new ones follow `next_id`, in the order they were named.

@@ -1,0 +1,207 @@
+//! What is asked of one venue over HTTP, as a machine: whole books that the engine wants, books that stand in for a stream
+//! that is away, the venue's time. Questions come out when they are due, answers go in; it does no I/O and asks no clock.
+
+use super::line::Sink;
+use super::stream::{Stream, VenueClock};
+use crate::inbox::Gone;
+use crate::telemetry::count;
+use domain::event::{BookSnapshot, note};
+use domain::instrument::BookFeed;
+use domain::{Event, Instrument, InstrumentId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use venues::adapter::{Adapter, Request};
+use venues::wire::SymbolTable;
+
+/// Time between two questions for the venue's time, ns.
+const TIME_EVERY_NS: u64 = 10_000_000_000;
+/// Time to the next question when there was no answer, ns.
+const TIME_AGAIN_NS: u64 = 2_000_000_000;
+/// A stream that is away for so long is stood in for, and so often, ns.
+const STAND_IN_NS: u64 = 1_000_000_000;
+
+/// A question that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A whole book that the engine wants.
+    Book(InstrumentId),
+    /// A book that stands in for the stream of this number.
+    StandIn(usize, InstrumentId),
+    /// The venue's time.
+    Time,
+}
+
+/// What is to be said on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Number of the connection.
+    pub connection: usize,
+    /// What.
+    pub text: String,
+}
+
+/// One connection as it is seen from here.
+struct Seen {
+    books: Vec<InstrumentId>,
+    stream: Arc<Stream>,
+    /// Since when it is away, and when it was stood in for last, ns.
+    away_ns: Option<u64>,
+    stood_in_ns: Option<u64>,
+}
+
+impl Seen {
+    fn is_away(&self) -> bool {
+        !self.stream.up.load(Ordering::Relaxed) || self.stream.stalled.load(Ordering::Relaxed)
+    }
+}
+
+/// The questions of one venue.
+pub struct Books {
+    adapter: &'static dyn Adapter,
+    table: Arc<SymbolTable>,
+    clock: Arc<VenueClock>,
+    seen: Vec<Seen>,
+    due: VecDeque<Question>,
+    /// When the time is asked for next, ns; `None` = never, because the source has a time of its own.
+    time_due_ns: Option<u64>,
+}
+
+impl Books {
+    /// The questions of `adapter`'s venue. `asks_time` is false where time is the source's own.
+    pub fn new(
+        adapter: &'static dyn Adapter,
+        table: Arc<SymbolTable>,
+        clock: Arc<VenueClock>,
+        asks_time: bool,
+    ) -> Books {
+        Books { adapter, table, clock, seen: Vec::new(), due: VecDeque::new(), time_due_ns: asks_time.then_some(0) }
+    }
+
+    /// Adds a connection; its number is how many there were.
+    pub fn add(&mut self, books: Vec<InstrumentId>, stream: Arc<Stream>) {
+        self.seen.push(Seen { books, stream, away_ns: None, stood_in_ns: None });
+    }
+
+    /// The engine wants a book anew: it is asked for, or the venue is told to send it.
+    pub fn want(&mut self, id: InstrumentId) -> Vec<Words> {
+        let Some(instrument) = self.table.by_id(id) else { return Vec::new() };
+        if instrument.book.feed == BookFeed::Asked && !self.due.contains(&Question::Book(id)) {
+            self.due.push_back(Question::Book(id));
+        }
+        let mut words = Vec::new();
+        for (connection, seen) in self.seen.iter().enumerate().filter(|(_, seen)| seen.books.contains(&id)) {
+            count(&seen.stream.resyncs);
+            let texts = self.adapter.renew(instrument);
+            words.extend(texts.into_iter().map(|text| Words { connection, text }));
+        }
+        words
+    }
+
+    /// The next question that is due; the answer goes to [`Books::answered`].
+    pub fn next(&mut self, now_ns: u64) -> Option<Question> {
+        for at in 0..self.seen.len() {
+            self.look(at, now_ns);
+        }
+        if let Some(question) = self.due.pop_front() {
+            return Some(question);
+        }
+        let due = self.time_due_ns.filter(|at| *at <= now_ns)?;
+        self.time_due_ns = Some(due.max(now_ns) + TIME_AGAIN_NS);
+        Some(Question::Time)
+    }
+
+    /// While a stream is away, its books come over HTTP.
+    fn look(&mut self, at: usize, now_ns: u64) {
+        let seen = &mut self.seen[at];
+        if !seen.is_away() {
+            (seen.away_ns, seen.stood_in_ns) = (None, None);
+            return;
+        }
+        let away_ns = now_ns.saturating_sub(*seen.away_ns.get_or_insert(now_ns));
+        let due = seen.stood_in_ns.is_none_or(|last| now_ns.saturating_sub(last) >= STAND_IN_NS);
+        if away_ns < STAND_IN_NS || !due {
+            return;
+        }
+        seen.stood_in_ns = Some(now_ns);
+        for id in &seen.books {
+            let question = Question::StandIn(at, *id);
+            if !self.due.contains(&question) {
+                self.due.push_back(question);
+            }
+        }
+    }
+
+    /// The question in the venue's words; `None` when it asks about nothing we know.
+    pub fn request(&self, question: Question) -> Option<Request> {
+        match question {
+            Question::Book(id) | Question::StandIn(_, id) => Some(self.adapter.book_request(self.table.by_id(id)?)),
+            Question::Time => Some(self.adapter.time_request()),
+        }
+    }
+
+    /// The answer to a question that was asked at `asked_ns` and answered at `now_ns`, or why there is none.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn answered(
+        &mut self,
+        question: Question,
+        (asked_ns, now_ns): (u64, u64),
+        answer: Result<&str, String>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Gone> {
+        match question {
+            Question::Time => {
+                let told = answer.and_then(|text| self.adapter.read_time(text).map_err(|e| e.to_string()));
+                match told {
+                    Ok(venue_ns) => {
+                        self.clock.answer(asked_ns, now_ns, venue_ns);
+                        self.time_due_ns = Some(now_ns + TIME_EVERY_NS);
+                    }
+                    Err(error) => tracing::debug!(venue = %self.adapter.venue(), error, "no time"),
+                }
+                Ok(())
+            }
+            Question::Book(id) => {
+                let event = match self.read(id, answer) {
+                    Ok(book) => Event::BookSnapshot(book),
+                    Err(reason) => Event::SnapshotFailed { instrument: id, reason: note(&reason) },
+                };
+                sink.tell(now_ns, event)
+            }
+            Question::StandIn(at, id) => match self.read(id, answer) {
+                Ok(book) => self.stand_in(at, book, now_ns, sink),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+
+    fn read(&self, id: InstrumentId, answer: Result<&str, String>) -> Result<BookSnapshot, String> {
+        let instrument: &Instrument = self.table.by_id(id).ok_or("this instrument is not known here")?;
+        let told = answer.and_then(|text| self.adapter.read_book(text, instrument).map_err(|e| e.to_string()));
+        if let Err(error) = &told {
+            tracing::warn!(symbol = %instrument.symbol, error, "no whole book");
+        }
+        told
+    }
+
+    /// The freshest source wins: what is older than the stream's last word, or comes when the stream is back, is dropped
+    /// and counted.
+    fn stand_in(&mut self, at: usize, mut book: BookSnapshot, now_ns: u64, sink: &mut impl Sink) -> Result<(), Gone> {
+        let Some(seen) = self.seen.get(at) else { return Ok(()) };
+        let lags = book.ts_venue_ns > 0 && book.ts_venue_ns < seen.stream.newest_ns(book.instrument);
+        if !seen.is_away() || lags {
+            count(&seen.stream.late);
+            return Ok(());
+        }
+        let pushed = self.table.by_id(book.instrument).is_some_and(|i| i.book.feed == BookFeed::Pushed);
+        if pushed {
+            // Of no place in the stream, so that the first message after the stream is back shows as a gap and has the
+            // book sent anew.
+            (book.last_id, book.checksum) = (0, None);
+        }
+        count(&seen.stream.stand_ins);
+        sink.tell(now_ns, Event::BookSnapshot(book))
+    }
+}
