@@ -15,7 +15,7 @@ use crate::inbox::{Item, Tx, Waker, ring};
 use crate::journal::Writer;
 use crate::market::Assigned;
 use crate::market::connection::{Reader, Role};
-use crate::market::keeper::{Keeper, Kept, Opening as Connections, RING, Shared, Start};
+use crate::market::keeper::{Keeper, Opened, Opening as Connections, RING, Shared, Start};
 use crate::narrator::Narrator;
 use crate::summary::{Summary, Told, summary};
 use crate::telemetry::Telemetry;
@@ -116,7 +116,7 @@ impl Parts {
 
         let public = Public { rest: endpoints.rest, streams: endpoints.streams };
         let shared = common.shared();
-        let (readers, market_rx, kept) = traded(options, &public, &budgets, &common.table, &shared)?;
+        let Opened { readers, rings: market_rx, kept } = traded(options, &public, &budgets, &common.table, &shared)?;
         let (telemetry, stop) = (Arc::clone(&common.telemetry), Arc::clone(&common.stop));
         let link = OrderLink::new(&gateway, endpoints.ws_api, orders_tx, telemetry, stop);
         let ids: Vec<InstrumentId> = common.table.instruments().iter().map(|i| i.id).collect();
@@ -201,23 +201,20 @@ fn guarded<T>(gateway: &Gateway, run: impl FnOnce() -> Result<T, DaemonError>) -
     ended
 }
 
-/// The connections of the venue that is traded: their readers, the engine's ends of their rings, and what their keeper
-/// knows.
+/// The connections of the venue that is traded.
 fn traded(
     options: &Options,
     endpoints: &Public,
     budgets: &Path,
     table: &Arc<SymbolTable>,
     shared: &Shared,
-) -> Result<(Vec<Reader>, Vec<Consumer<Item>>, Kept), DaemonError> {
+) -> Result<Opened, DaemonError> {
     let in_real_time = options.clock == ClockKind::Wall;
     let role = Role::Traded { ends: matches!(options.mode, Mode::Capture | Mode::Demo) };
     let ring = if in_real_time { RING } else { REPLAY_RING };
     let connections = Connections { adapter: &BINANCE, endpoints, budgets, role, in_real_time, ring };
     let uncounted = |e: LimitError| DaemonError::io(format!("could not count in `{}`", e.path.display()))(e.source);
-    let (readers, kept) = connections.readers(table, shared).map_err(uncounted)?;
-    let (readers, rings) = readers.into_iter().unzip();
-    Ok((readers, rings, kept))
+    connections.readers(table, shared).map_err(uncounted)
 }
 
 /// What the engine thread needs of watched venues.

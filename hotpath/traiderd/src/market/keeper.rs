@@ -69,6 +69,16 @@ pub struct Kept {
     say: Vec<Sender<String>>,
 }
 
+/// The connections of a venue before their threads run.
+pub struct Opened {
+    /// One for each.
+    pub readers: Vec<Reader>,
+    /// The engine's ends of their rings, in the same order.
+    pub rings: Vec<Consumer<Item>>,
+    /// What their keeper knows.
+    pub kept: Kept,
+}
+
 /// How the connections of a venue are opened.
 pub struct Opening<'a> {
     /// Its wire.
@@ -86,20 +96,16 @@ pub struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// The readers of all connections, each with the engine's end of its ring, and what their keeper knows.
+    /// Makes everything but the threads.
     ///
     /// # Errors
     /// [`LimitError`] when connections cannot be counted, so that none may be opened.
-    pub fn readers(
-        &self,
-        table: &Arc<SymbolTable>,
-        shared: &Shared,
-    ) -> Result<(Vec<(Reader, Consumer<Item>)>, Kept), LimitError> {
+    pub fn readers(&self, table: &Arc<SymbolTable>, shared: &Shared) -> Result<Opened, LimitError> {
         let venue = self.adapter.venue();
         let clock = Arc::new(VenueClock::default());
         let books = Books::new(self.adapter, Arc::clone(table), Arc::clone(&clock), self.in_real_time);
         let mut kept = Kept { books, say: Vec::new() };
-        let mut readers = Vec::new();
+        let (mut readers, mut rings) = (Vec::new(), Vec::new());
         let discipline = self.adapter.discipline();
         let requests = Arc::new(Limiter::open(self.budgets, &format!("{venue}-ip"), discipline.requests)?);
         let decode = match self.role {
@@ -133,9 +139,10 @@ impl Opening<'_> {
                 watches: self.in_real_time,
             };
             let stop = Arc::clone(&shared.stop);
-            readers.push((Reader { setup, tx, say: to_say, connects, role: self.role, stop }, rx));
+            readers.push(Reader { setup, tx, say: to_say, connects, role: self.role, stop });
+            rings.push(rx);
         }
-        Ok((readers, kept))
+        Ok(Opened { readers, rings, kept })
     }
 }
 
@@ -212,7 +219,7 @@ impl Keeper {
         &mut self,
         venue: &Assigned,
         rules: Vec<Instrument>,
-        rings: &SyncSender<Consumer<Item>>,
+        engine: &SyncSender<Consumer<Item>>,
     ) -> Result<Kept, Gone> {
         for instrument in &rules {
             let known = venue.symbols.iter().find(|(_, id, _)| *id == instrument.id);
@@ -228,15 +235,15 @@ impl Keeper {
             in_real_time: true,
             ring: RING,
         };
-        let (readers, kept) = match opening.readers(&Arc::new(SymbolTable::new(rules)), &self.shared) {
+        let Opened { readers, rings, kept } = match opening.readers(&Arc::new(SymbolTable::new(rules)), &self.shared) {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(venue = %self.adapter.venue(), %error, "not connecting");
                 return Ok(Kept::none(self.adapter));
             }
         };
-        for (reader, rx) in readers {
-            if rings.send(rx).is_err() {
+        for (reader, rx) in readers.into_iter().zip(rings) {
+            if engine.send(rx).is_err() {
                 return Err(Gone);
             }
             let name = reader.setup.name.clone();

@@ -5,8 +5,8 @@ use super::{Config, Home, Mode, Options, RunManifest, SourceSpec, Speed, Venue, 
 use domain::Decimal;
 use serde_json::{Value, json};
 use std::time::Duration;
-use traiderd::summary::Summary;
 use traiderd::market::Watched;
+use traiderd::summary::Summary;
 use traiderd::{daemon, recover};
 use venues::binance::rest::Rest;
 
