@@ -1,7 +1,8 @@
 //! The virtual clock: market time at a speed. It stands still while it is paused, and never goes back.
 
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How fast market time runs.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,6 +2,7 @@
 //! script of faults puts in the place of the venue's.
 
 use crate::dialect::binance::rest::balances;
+use crate::fault;
 use crate::state::{Shared, Symbol, World};
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -21,6 +22,7 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/emulator/book", get(book))
         .route("/emulator/start", post(start))
         .route("/emulator/hold", post(hold))
+        .route("/emulator/faults", post(add_faults))
 }
 
 fn json_reply(status: StatusCode, body: &Value) -> Response {
@@ -72,6 +74,22 @@ async fn hold(State(shared): State<Arc<Shared>>) -> Response {
     shared.world().started = false;
     shared.wake.notify_one();
     status(State(shared)).await
+}
+
+/// `POST /emulator/faults`: more of a script, one fault a line; `at=` counts from now.
+async fn add_faults(State(shared): State<Arc<Shared>>, text: String) -> Response {
+    let added = fault::script::read(&text).and_then(|script| {
+        let mut world = shared.world();
+        let symbols: Vec<String> = world.symbols.iter().map(|s| s.listed.instrument.symbol.to_string()).collect();
+        fault::check(world.dialect, &script, &symbols)?;
+        let now_ns = world.now_ns();
+        world.faults.add(now_ns, script);
+        Ok(())
+    });
+    match added {
+        Ok(()) => status(State(shared)).await,
+        Err(why) => json_reply(StatusCode::BAD_REQUEST, &json!({"error": why})),
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,8 +6,9 @@ use crate::clock::Speed;
 use crate::source::{Item, ItemKind};
 use crate::state::{Shared, World};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Longest wait for a snapshot request: a client that only records never asks for one.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);

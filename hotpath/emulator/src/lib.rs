@@ -47,8 +47,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// What to serve and how.
@@ -170,23 +171,61 @@ impl Running {
 /// # Errors
 /// [`ServeError`] before anything is served.
 pub async fn serve(config: Config) -> Result<Running, ServeError> {
-    let dialect = find_dialect(&config.dialect)?;
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+    find_dialect(&config.dialect)?;
     let bind = |source| ServeError::Bind { addr, source };
     let listener = TcpListener::bind(addr).await.map_err(bind)?;
     let addr = listener.local_addr().map_err(bind)?;
+    serve_at(config, Gate::Tcp(listener), addr)
+}
+
+/// Dials a server that is reached without the operating system.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    tx: mpsc::Sender<DuplexStream>,
+}
+
+impl Dialer {
+    /// Bytes under way in one direction at most.
+    const ROOM: usize = 1 << 20;
+
+    /// The client's end of a new connection.
+    pub async fn dial(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(Dialer::ROOM);
+        // A server that has stopped hangs up.
+        drop(self.tx.send(theirs).await);
+        ours
+    }
+}
+
+/// As [`serve`], but for this process only and without sockets. With tokio's time paused everything happens in simulated
+/// time, as fast as it can be computed, and the same from run to run.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve_in_memory(config: Config) -> Result<(Running, Dialer), ServeError> {
+    let (tx, dialled) = mpsc::channel(16);
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Ok((serve_at(config, Gate::Memory(dialled), nowhere)?, Dialer { tx }))
+}
+
+fn serve_at(config: Config, gate: Gate, addr: SocketAddr) -> Result<Running, ServeError> {
+    let dialect = find_dialect(&config.dialect)?;
     if let SourceSpec::Recording { path } = &config.source {
         let stop = Arc::new(watch::Sender::new(false));
         let recording = replay::Recording::read(path)?;
         let router = replay::router(recording, config.speed, config.source.to_string(), stop.clone());
-        let tasks = vec![tokio::spawn(listen(listener, router, stop.subscribe()))];
+        let tasks = vec![tokio::spawn(listen(gate, router, stop.subscribe()))];
         return Ok(Running { addr, symbols: Vec::new(), dialect: dialect.name(), stop, tasks });
     }
     let (opened, goodbye) = match &config.source {
         SourceSpec::Capture { path } => (capture::open(path)?, "end of capture"),
         SourceSpec::Synthetic { seed } => {
             let free_running = config.speed != Speed::Max;
-            let opened = synthetic::open(dialect, *seed, &config.symbols, config.seconds, free_running)?;
+            let opened = match &gate {
+                Gate::Memory(_) => synthetic::within(dialect, *seed, &config.symbols, config.seconds)?,
+                Gate::Tcp(_) => synthetic::open(dialect, *seed, &config.symbols, config.seconds, free_running)?,
+            };
             (opened, "end of synthetic market")
         }
         SourceSpec::Recording { path } => return Err(SourceError::Empty { path: path.clone() }.into()),
@@ -210,7 +249,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let tasks = vec![
         tokio::spawn(emitter::run(shared.clone(), items, free_running, goodbye)),
         tokio::spawn(pulse(shared.clone())),
-        tokio::spawn(listen(listener, router, shared.stop.subscribe())),
+        tokio::spawn(listen(gate, router, shared.stop.subscribe())),
     ];
     Ok(Running { addr, symbols: names, dialect: dialect.name(), stop: shared.stop.clone(), tasks })
 }
@@ -230,14 +269,7 @@ fn script(dialect: &dyn Dialect, config: &Config, symbols: &[String]) -> Result<
         let kinds: Vec<_> = fault::FaultKind::ALL.iter().copied().filter(can).collect();
         script.extend(fault::script::draw(seed, count, every_ns, &kinds, symbols));
     }
-    for fault in &script {
-        if fault.kind == fault::FaultKind::Checksum && !dialect.has_checksums() {
-            return Err(ServeError::Script(format!("{} sends no checksums", dialect.name())));
-        }
-        if let Some(symbol) = fault.symbol.as_ref().filter(|s| !symbols.contains(s)) {
-            return Err(ServeError::Script(format!("there is no symbol `{symbol}`")));
-        }
-    }
+    fault::check(dialect, &script, symbols).map_err(ServeError::Script)?;
     Ok(script)
 }
 
@@ -253,13 +285,13 @@ async fn pulse(shared: Arc<Shared>) {
     }
 }
 
-async fn listen(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+async fn listen(gate: Gate, router: Router, mut stop: watch::Receiver<bool>) {
     let stopped = async move {
         // An error means that the server is gone, which is a stop as well.
         drop(stop.wait_for(|stop| *stop).await);
     };
     let service = router.into_make_service_with_connect_info::<Peer>();
-    let served = axum::serve(Gate(listener), service).with_graceful_shutdown(stopped).into_future().await;
+    let served = axum::serve(gate, service).with_graceful_shutdown(stopped).into_future().await;
     if let Err(error) = served {
         tracing::error!("the listener failed: {error}");
     }

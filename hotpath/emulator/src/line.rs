@@ -4,14 +4,15 @@
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 /// What may be done to a connection from outside.
 #[derive(Debug, Default)]
@@ -51,10 +52,17 @@ impl Hand {
     }
 }
 
+/// What carries the bytes.
+#[derive(Debug)]
+enum Wire {
+    Tcp(TcpStream),
+    Memory(DuplexStream),
+}
+
 /// An accepted connection.
 #[derive(Debug)]
 pub struct Line {
-    tcp: TcpStream,
+    wire: Wire,
     hand: Arc<Hand>,
 }
 
@@ -70,20 +78,33 @@ impl Connected<IncomingStream<'_, Gate>> for Peer {
 
 /// Accepts connections.
 #[derive(Debug)]
-pub struct Gate(pub TcpListener);
+pub enum Gate {
+    /// Of other processes.
+    Tcp(TcpListener),
+    /// Of this one, without the operating system.
+    Memory(mpsc::Receiver<DuplexStream>),
+}
 
 impl Listener for Gate {
     type Io = Line;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Line, SocketAddr) {
+        let listener = match self {
+            Gate::Tcp(listener) => listener,
+            Gate::Memory(dialled) => match dialled.recv().await {
+                Some(end) => return (Line { wire: Wire::Memory(end), hand: Arc::default() }, NOWHERE),
+                // Nobody can dial any more; the server is stopped from elsewhere.
+                None => std::future::pending().await,
+            },
+        };
         loop {
-            match self.0.accept().await {
+            match TcpListener::accept(listener).await {
                 Ok((tcp, addr)) => {
                     if let Err(error) = tcp.set_nodelay(true) {
                         tracing::debug!("no TCP_NODELAY: {error}");
                     }
-                    return (Line { tcp, hand: Arc::default() }, addr);
+                    return (Line { wire: Wire::Tcp(tcp), hand: Arc::default() }, addr);
                 }
                 // Out of file descriptors, most likely: others will be closed.
                 Err(error) => {
@@ -95,7 +116,40 @@ impl Listener for Gate {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        match self {
+            Gate::Tcp(listener) => TcpListener::local_addr(listener),
+            Gate::Memory(_) => Ok(NOWHERE),
+        }
+    }
+}
+
+/// The address of what has none.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Wire {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Wire::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Wire::Memory(end) => Pin::new(end).poll_read(cx, buf),
+        }
+    }
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Wire::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Wire::Memory(end) => Pin::new(end).poll_write(cx, buf),
+        }
+    }
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Wire::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            Wire::Memory(end) => Pin::new(end).poll_flush(cx),
+        }
+    }
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Wire::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Wire::Memory(end) => Pin::new(end).poll_shutdown(cx),
+        }
     }
 }
 
@@ -104,7 +158,7 @@ impl Line {
     fn poll_hand(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut raw = self.hand.raw.lock().unwrap_or_else(PoisonError::into_inner);
         while !raw.is_empty() {
-            match Pin::new(&mut self.tcp).poll_write(cx, &raw) {
+            match self.wire.poll_write(cx, &raw) {
                 Poll::Ready(Ok(n)) => drop(raw.drain(..n)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
@@ -112,8 +166,10 @@ impl Line {
         }
         drop(raw);
         if self.hand.reset.load(Ordering::Relaxed) {
-            // Without lingering, closing sends RST and not FIN.
-            self.tcp.set_zero_linger()?;
+            if let Wire::Tcp(tcp) = &self.wire {
+                // Without lingering, closing sends RST and not FIN.
+                tcp.set_zero_linger()?;
+            }
             self.hand.gone.store(true, Ordering::Relaxed);
             self.hand.wake_reader();
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -131,7 +187,7 @@ impl AsyncRead for Line {
         if self.hand.deaf.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        self.wire.poll_read(cx, buf)
     }
 }
 
@@ -140,15 +196,15 @@ impl AsyncWrite for Line {
         if self.hand.mute.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(buf.len()));
         }
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        self.wire.poll_write(cx, buf)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.poll_hand(cx) {
-            Poll::Ready(Ok(())) => Pin::new(&mut self.tcp).poll_flush(cx),
+            Poll::Ready(Ok(())) => self.wire.poll_flush(cx),
             other => other,
         }
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        self.wire.poll_shutdown(cx)
     }
 }

@@ -18,8 +18,9 @@ use domain::{Event, InstrumentId};
 use sim::{SimOutput, SimVenue};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 /// What goes to a client's writer.
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// So many in any window of so many seconds.
 #[derive(Clone, Copy, Debug)]

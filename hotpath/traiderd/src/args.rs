@@ -30,6 +30,9 @@ pub struct Args {
     /// A venue to watch beside the one that is traded: NAME:SYMBOL,SYMBOL or NAME=URL;SYMBOL,..; may be repeated.
     #[arg(long, value_parser = Watched::parse)]
     pub watch: Vec<Watched>,
+    /// Record every frame on raw tapes.
+    #[arg(long)]
+    pub tape: bool,
     /// Where events come from.
     #[arg(long, value_enum)]
     pub mode: ModeArg,
@@ -91,6 +94,7 @@ impl Args {
             options.source.clone_from(&self.source);
         }
         options.watched.clone_from(&self.watch);
+        options.tape = self.tape;
         options.seed = self.seed;
         options.run_id.clone_from(&self.run_id);
         options.clock = match self.clock {

@@ -16,18 +16,25 @@ pub struct Backoff {
     pauses: ExponentialBackoff,
 }
 
+fn builder() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(LONGEST)
+        .with_jitter()
+        .without_max_times()
+}
+
 impl Default for Backoff {
     fn default() -> Backoff {
-        let builder = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(LONGEST)
-            .with_jitter()
-            .without_max_times();
-        Backoff { pauses: builder.build() }
+        Backoff { pauses: builder().build() }
     }
 }
 
 impl Backoff {
+    /// The series of a seed: the same each time.
+    pub fn of_seed(seed: u64) -> Backoff {
+        Backoff { pauses: builder().with_jitter_seed(seed).build() }
+    }
     /// The next pause.
     pub fn next_pause(&mut self) -> Duration {
         self.pauses.next().unwrap_or(LONGEST).min(LONGEST)

@@ -209,6 +209,7 @@ impl Control {
                 "orders": t.orders_up.load(Ordering::Relaxed),
             },
             "streams": t.streams.view(),
+            "taped": {"marks": get(&t.taped.marks), "lost": get(&t.taped.lost)},
             "frames": t.streams.traded(|s| &s.frames),
             "frames_unreadable": t.streams.traded(|s| &s.unreadable),
             "frames_other": t.streams.traded(|s| &s.other),

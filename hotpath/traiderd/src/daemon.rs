@@ -45,6 +45,8 @@ pub struct Options {
     pub symbols: Vec<String>,
     /// Venues that are watched beside the one that is traded.
     pub watched: Vec<Watched>,
+    /// Record every frame on raw tapes.
+    pub tape: bool,
     /// Where events come from.
     pub mode: Mode,
     /// What feeds the run, as told.
@@ -76,6 +78,7 @@ impl Options {
             venue_url: venue_url.to_owned(),
             symbols: symbols.iter().map(|s| (*s).to_owned()).collect(),
             watched: Vec::new(),
+            tape: false,
             mode,
             source: venue_url.to_owned(),
             seed: 1,

@@ -16,6 +16,7 @@ use crate::journal::Writer;
 use crate::market::Assigned;
 use crate::market::connection::{Reader, Role};
 use crate::market::keeper::{Keeper, Opened, Opening as Connections, RING, Shared, Start};
+use crate::market::tape::{Recorder, TapeTx};
 use crate::narrator::Narrator;
 use crate::summary::{Summary, Told, summary};
 use crate::telemetry::Telemetry;
@@ -72,6 +73,7 @@ struct Common {
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
     watch: Watch,
+    tape: Option<TapeTx>,
 }
 
 impl Common {
@@ -79,7 +81,12 @@ impl Common {
         ring(capacity, &self.waker, &self.telemetry.stalls)
     }
     fn shared(&self) -> Shared {
-        Shared { waker: Arc::clone(&self.waker), telemetry: Arc::clone(&self.telemetry), stop: Arc::clone(&self.stop) }
+        Shared {
+            waker: Arc::clone(&self.waker),
+            telemetry: Arc::clone(&self.telemetry),
+            tape: self.tape.clone(),
+            stop: Arc::clone(&self.stop),
+        }
     }
     fn control(&self, started: Instant, run_id: &str, mode: Mode, orders: SyncSender<Order>) -> Control {
         Control {
@@ -99,13 +106,19 @@ impl Parts {
     /// Runs the session to its end.
     pub(crate) fn run(self, options: &Options) -> Result<Summary, DaemonError> {
         let Parts { started, run: Run { id, dir, manifest, recovered }, endpoints, budgets, rules, watched } = self;
+        let (telemetry, stop) = (Arc::new(Telemetry::default()), Arc::new(AtomicBool::new(false)));
+        let recorder = options
+            .tape
+            .then(|| Recorder::new(&options.home.tapes_of(&id), Arc::clone(&telemetry.taped), Arc::clone(&stop)));
+        let (recorder, tape) = recorder.transpose()?.unzip();
         let common = Common {
             table: Arc::new(SymbolTable::new(rules.all)),
-            telemetry: Arc::new(Telemetry::default()),
+            telemetry,
             waker: Waker::of_this_thread(),
             board: Arc::new(Board::default()),
-            stop: Arc::new(AtomicBool::new(false)),
+            stop,
             watch: Watch::default(),
+            tape,
         };
         let gateway = Gateway::new(Arc::clone(&common.table), options.keys.clone());
         let (orders_tx, orders_rx) = common.ring(OTHER_RING);
@@ -157,7 +170,9 @@ impl Parts {
             parent: options.parent,
             watch: common.watch.clone(),
         };
-        let threads = Threads::start(&common, (readers, keeper), link, keepers, narrate, move || socket.run(control))?;
+        let threads = Threads::start(&common, (readers, keeper), link, (keepers, recorder), narrate, move || {
+            socket.run(control)
+        })?;
         let (waker, board) = (Arc::clone(&common.waker), Arc::clone(&common.board));
         let opening = Opening { session, rules: rules.news };
         let engine_loop = EngineLoop::new(core, inputs, waker, board, opening);
@@ -281,7 +296,7 @@ impl Threads {
         shared: &Common,
         (readers, keeper): (Vec<Reader>, Keeper),
         link: OrderLink,
-        keepers: Vec<Keeper>,
+        (keepers, recorder): (Vec<Keeper>, Option<Recorder>),
         narrate: impl FnOnce() + Send + 'static,
         control: impl FnOnce() + Send + 'static,
     ) -> Result<Threads, DaemonError> {
@@ -306,6 +321,11 @@ impl Threads {
         ];
         // Not waited for at the end: a slow answer over HTTP must not hold the end up.
         drop(spawn("books", Box::new(move || keeper.run()))?);
+        if let Some(recorder) = recorder {
+            // It ends when all is written, and its end is no reason to stop trading.
+            let io = DaemonError::io("could not start thread tape");
+            joined.push(std::thread::Builder::new().name("tape".to_owned()).spawn(|| recorder.run()).map_err(io)?);
+        }
         for reader in readers {
             let (name, market) = (format!("{MARKET} {}", reader.setup.name), market.clone());
             joined.push(spawn(&name, Box::new(move || market(reader)))?);

@@ -2,6 +2,7 @@
 
 use crate::latency::{Latency, Quantiles};
 use crate::market::stream::Streams;
+use crate::market::tape::Taped;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,8 @@ pub struct Telemetry {
     pub orders_up: AtomicBool,
     /// Connections to venues: of the one that is traded, and of those that are watched.
     pub streams: Arc<Streams>,
+    /// What went on the tape.
+    pub taped: Arc<Taped>,
     /// One engine step.
     pub step: Latency,
     /// Reading one frame of the traded venue.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in helpers as well")]
 
+#[path = "with_emulator/simulated/mod.rs"]
+mod simulated;
 #[path = "with_emulator/watched.rs"]
 mod watched;
 

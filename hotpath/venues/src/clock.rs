@@ -19,6 +19,8 @@ const SLICE_NS: u64 = 15_000_000_000;
 const LOOSE_NS: i64 = 100_000_000;
 /// So many messages in a row from beyond the upper bound are a step of a clock, and fewer are messages with odd times.
 const STEP_MESSAGES: u32 = 16;
+/// Evidence that contradicts itself by less is a clock that is being slewed, or two that run at different rates.
+const STEP_NS: i64 = 20_000_000;
 
 /// How far the venue's clock is from ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ impl OffsetEstimator {
             if self.beyond < STEP_MESSAGES {
                 return;
             }
-            self.step();
+            self.step(self.most().map_or(0, |most| least - most));
         }
         self.beyond = 0;
         let slice = self.slice(recv_ns);
@@ -73,9 +75,10 @@ impl OffsetEstimator {
         let least = signed(venue_ns) - signed(recv_ns);
         // The last digits are cut off: it may have been almost a unit later.
         let most = signed(venue_ns.saturating_add(unit_ns)) - signed(sent_ns);
-        let apart = self.most().is_some_and(|known| least > known) || self.least().is_some_and(|known| most < known);
-        if apart {
-            self.step();
+        let above = self.most().map_or(0, |known| least - known);
+        let below = self.least().map_or(0, |known| known - most);
+        if above.max(below) > 0 {
+            self.step(above.max(below));
         }
         let slice = self.slice(recv_ns);
         slice.least = slice.least.max(Some(least));
@@ -119,8 +122,9 @@ impl OffsetEstimator {
         self.slices.iter().filter_map(|s| s.most).min()
     }
 
-    fn step(&mut self) {
-        self.steps += 1;
+    /// All evidence is void: what is new contradicts it by so much.
+    fn step(&mut self, by_ns: i64) {
+        self.steps += u64::from(by_ns >= STEP_NS);
         self.beyond = 0;
         self.slices.clear();
     }

@@ -66,6 +66,8 @@ pub struct Run {
     pub seed: u64,
     /// Venues that are watched and never traded, each `NAME:SYMBOL,SYMBOL`.
     pub watch: Vec<String>,
+    /// Record every frame of every venue on raw tapes.
+    pub tape: bool,
 }
 
 /// The offline market.

@@ -78,6 +78,10 @@ impl Home {
     pub fn journal_of(&self, run: &str) -> PathBuf {
         self.journal().join(run)
     }
+    /// The folder of a run's raw tapes.
+    pub fn tapes_of(&self, run: &str) -> PathBuf {
+        self.root.join("tapes").join(run)
+    }
     /// The lake.
     pub fn lake(&self) -> PathBuf {
         self.root.join("lake")

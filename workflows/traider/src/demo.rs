@@ -140,6 +140,7 @@ impl Market {
         .into_iter()
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .chain(watch_args)
+        .chain(plan.config.run.tape.then(|| "--tape".to_owned()))
         .collect();
         let mut command = Command::new(exec::sibling("traiderd")?);
         command.args(&daemon_args).args(["--run-id", &run_id]);

@@ -5,7 +5,7 @@
 
 pub mod script;
 
-use crate::dialect::Kind;
+use crate::dialect::{Dialect, Kind};
 use serde_json::{Value, json};
 use std::str::FromStr;
 use std::time::Duration;
@@ -183,6 +183,22 @@ impl Fault {
     }
 }
 
+/// Says no when a script asks for what this venue does not have.
+///
+/// # Errors
+/// In words.
+pub fn check(dialect: &dyn Dialect, script: &[Fault], symbols: &[String]) -> Result<(), String> {
+    for fault in script {
+        if fault.kind == FaultKind::Checksum && !dialect.has_checksums() {
+            return Err(format!("{} sends no checksums", dialect.name()));
+        }
+        if let Some(symbol) = fault.symbol.as_ref().filter(|s| !symbols.contains(s)) {
+            return Err(format!("there is no symbol `{symbol}`"));
+        }
+    }
+    Ok(())
+}
+
 #[derive(Debug)]
 struct Entry {
     fault: Fault,
@@ -226,6 +242,14 @@ impl Faults {
     pub fn new(start_ns: u64, script: Vec<Fault>) -> Faults {
         let entry = |fault| Entry { fault, times: 0, first_ns: None, symbol: None };
         Faults { start_ns, entries: script.into_iter().map(entry).collect() }
+    }
+
+    /// Adds to the script; the times of `more` count from `now_ns`.
+    pub fn add(&mut self, now_ns: u64, more: Vec<Fault>) {
+        let age = now_ns.saturating_sub(self.start_ns);
+        let shifted = |fault: Fault| Fault { at_ns: fault.at_ns.saturating_add(age), ..fault };
+        let entry = |fault| Entry { fault: shifted(fault), times: 0, first_ns: None, symbol: None };
+        self.entries.extend(more.into_iter().map(entry));
     }
 
     /// The first fault that is due, not used up, fits the symbol, and is as wanted.

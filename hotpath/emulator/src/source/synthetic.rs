@@ -48,9 +48,22 @@ pub fn open(
 ) -> Result<Opened, SourceError> {
     let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
     let first_ns = u64::try_from(now_ns).unwrap_or(0);
+    let (mut markets, listed) = markets(dialect, seed, symbols, first_ns)?;
+    let (tx, items) = mpsc::channel(AHEAD);
+    let steps = seconds.map(|s| s * 1_000_000_000 / STEP_NS);
+    std::thread::Builder::new()
+        .name("synthetic-market".to_owned())
+        .spawn(move || make(&mut markets, steps, |item| tx.blocking_send(item).is_ok()))
+        .map_err(|source| SourceError::Open { path: "synthetic".into(), source })?;
+    Ok(Opened { symbols: listed, first_ns, items, free_running })
+}
+
+type Markets = (Vec<Market>, Vec<Listed>);
+
+fn markets(dialect: &dyn Dialect, seed: u64, symbols: &[String], first_ns: u64) -> Result<Markets, SourceError> {
     let default: Vec<String> = dialect.markets().iter().take(1).map(|o| o.symbol.to_owned()).collect();
     let symbols = if symbols.is_empty() { &default } else { symbols };
-    let mut markets = symbols
+    let markets = symbols
         .iter()
         .enumerate()
         .map(|(index, symbol)| market(dialect, index, symbol, seed, first_ns))
@@ -59,14 +72,43 @@ pub fn open(
         .iter()
         .map(|m| Listed { instrument: m.instrument.clone(), snapshot: m.market.snapshot(), recorded: None })
         .collect();
-    let (tx, items) = mpsc::channel(AHEAD);
-    let steps = seconds.map(|s| s * 1_000_000_000 / STEP_NS);
-    std::thread::Builder::new()
-        .name("synthetic-market".to_owned())
-        .spawn(move || make(&mut markets, steps, &tx))
-        .map_err(|source| SourceError::Open { path: "synthetic".into(), source })?;
-    Ok(Opened { symbols: listed, first_ns, items, free_running })
+    Ok((markets, listed))
 }
+
+/// The same market made by a task of the runtime, with a fixed beginning: the same arguments give the same market, and a
+/// runtime whose time is simulated knows of all that happens.
+///
+/// # Errors
+/// As [`open`].
+pub fn within(
+    dialect: &dyn Dialect,
+    seed: u64,
+    symbols: &[String],
+    seconds: Option<u64>,
+) -> Result<Opened, SourceError> {
+    let (mut markets, symbols) = markets(dialect, seed, symbols, START_NS)?;
+    let (tx, items) = mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        let mut left = seconds.map(|s| s * 1_000_000_000 / STEP_NS);
+        while left != Some(0) {
+            left = left.map(|n| n - 1);
+            let mut step = Vec::new();
+            make(&mut markets, Some(1), |item| {
+                step.push(item);
+                true
+            });
+            for item in step {
+                if tx.send(item).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    Ok(Opened { symbols, first_ns: START_NS, items, free_running: true })
+}
+
+/// Where a market that is to be the same each time begins, ns since 1970.
+const START_NS: u64 = 1_700_000_000_000_000_000;
 
 /// Everything the BTCUSDT market of `seed` sends in its first `seconds` at Binance, with receive times: input for
 /// benches. Starts at a fixed time, so that the same seed gives the same bytes.
@@ -74,7 +116,6 @@ pub fn open(
 /// # Panics
 /// Never: there is a market for BTCUSDT.
 pub fn texts(seed: u64, seconds: u64) -> Vec<(u64, String)> {
-    const START_NS: u64 = 1_700_000_000_000_000_000;
     let mut m = market(&Binance, 0, "BTCUSDT", seed, START_NS).expect("BTCUSDT is in the table");
     let mut events = Vec::new();
     for _ in 0..seconds * 1_000_000_000 / STEP_NS {
@@ -84,7 +125,7 @@ pub fn texts(seed: u64, seconds: u64) -> Vec<(u64, String)> {
     events.into_iter().filter_map(text).collect()
 }
 
-fn make(markets: &mut [Market], steps: Option<u64>, tx: &mpsc::Sender<Item>) {
+fn make(markets: &mut [Market], steps: Option<u64>, mut take: impl FnMut(Item) -> bool) {
     let (mut events, mut items) = (Vec::new(), Vec::new());
     let mut done = 0;
     while steps.is_none_or(|steps| done < steps) {
@@ -97,7 +138,7 @@ fn make(markets: &mut [Market], steps: Option<u64>, tx: &mpsc::Sender<Item>) {
         // Stable: symbols keep their order at one instant.
         items.sort_by_key(|item| item.ts_ns);
         for item in items.drain(..) {
-            if tx.blocking_send(item).is_err() {
+            if !take(item) {
                 return;
             }
         }

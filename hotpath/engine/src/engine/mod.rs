@@ -157,6 +157,11 @@ impl Engine {
         self.running.count()
     }
 
+    /// The book of an instrument, whatever its state; `None` before its rules are known.
+    pub fn book(&self, id: InstrumentId) -> Option<&Book> {
+        self.markets.get(usize::from(id.0))?.as_ref().map(|market| &market.book)
+    }
+
     /// What has been counted so far.
     pub const fn stats(&self) -> &Stats {
         &self.stats

@@ -2,6 +2,7 @@
 //! said; opens it again when it is lost, is about to end, or is of no more use.
 
 use super::line::{Line, Setup, Sink};
+use super::tape::TapeTx;
 use crate::backoff::{self, Backoff};
 use crate::clock::stamp_ns;
 use crate::inbox::{Body, Gone, Item, Tx};
@@ -35,6 +36,8 @@ pub struct Reader {
     pub connects: Limiter,
     /// What it is to the session.
     pub role: Role,
+    /// Where everything is recorded, if it is.
+    pub tape: Option<TapeTx>,
     /// Set when the daemon stops.
     pub stop: Arc<AtomicBool>,
 }
@@ -80,9 +83,11 @@ impl Reader {
                         let venue = self.setup.adapter.venue();
                         self.tx.tell(now_ns, Event::Link(Link { venue, channel: Channel::Market, up: true }))?;
                     }
+                    self.record(|tape| tape.connect(&self.setup.connection.url));
                     let mut line = Line::open(self.setup.clone(), now_ns);
                     let End::Lost(cause) = self.read(socket, &mut line)? else { return Ok(()) };
                     tracing::warn!(name = self.setup.name, cause, "connection lost");
+                    self.record(|tape| tape.close(&cause));
                     line.lose(stamp_ns(), &mut self.tx)?;
                     if since.elapsed() > HELD {
                         backoff = Backoff::default();
@@ -119,12 +124,19 @@ impl Reader {
         None
     }
 
+    fn record(&self, mark: impl FnOnce(&TapeTx)) {
+        if let Some(tape) = &self.tape {
+            mark(tape);
+        }
+    }
+
     /// Reads until the connection or the session ends.
     fn read(&mut self, mut socket: Socket, line: &mut Line) -> Result<End, Gone> {
         loop {
             match socket.read() {
                 Ok(Incoming::Text(text)) => {
                     let now_ns = stamp_ns();
+                    self.record(|tape| tape.receive(now_ns, &text));
                     line.read(text.as_str(), now_ns);
                     self.setup.stream.decode.record(Duration::from_nanos(stamp_ns().saturating_sub(now_ns)));
                     if let Some(cause) = line.hand_on(now_ns, &mut self.tx)? {
@@ -165,6 +177,7 @@ impl Reader {
         }
         self.say.try_iter().for_each(|text| line.say(text));
         while let Some(text) = line.next_words(now_ns) {
+            self.record(|tape| tape.send(&text));
             if let Err(error) = socket.send(text) {
                 return Ok(Some(error.to_string()));
             }

@@ -6,6 +6,7 @@ use super::books::{Books, Question, Words};
 use super::connection::{Reader, Role};
 use super::line::{Setup, Sink};
 use super::stream::{Listed, Stream, VenueClock};
+use super::tape::TapeTx;
 use crate::backoff::Backoff;
 use crate::clock::stamp_ns;
 use crate::inbox::{Gone, Item, Tx, Waker, ring};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::Duration;
-use venues::adapter::{Adapter, Endpoints};
+use venues::adapter::{Adapter, Endpoints, Request};
 use venues::ask::{AskError, Asker};
 use venues::limit::{LimitError, Limiter, Priority};
 use venues::wire::SymbolTable;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub waker: Arc<Waker>,
     /// Counters, and the list of streams.
     pub telemetry: Arc<Telemetry>,
+    /// Where everything is recorded, if it is.
+    pub tape: Option<TapeTx>,
     /// Set when the daemon stops.
     pub stop: Arc<AtomicBool>,
 }
@@ -138,8 +141,8 @@ impl Opening<'_> {
                 clock: Arc::clone(&clock),
                 watches: self.in_real_time,
             };
-            let stop = Arc::clone(&shared.stop);
-            readers.push(Reader { setup, tx, say: to_say, connects, role: self.role, stop });
+            let (stop, tape) = (Arc::clone(&shared.stop), shared.tape.as_ref().map(|tape| tape.of(&setup.name)));
+            readers.push(Reader { setup, tx, say: to_say, connects, role: self.role, tape, stop });
             rings.push(rx);
         }
         Ok(Opened { readers, rings, kept })
@@ -188,9 +191,18 @@ impl Keeper {
         let Some(request) = books.request(question) else { return Ok(()) };
         // Both ends by the clock that message times are compared with.
         let asked_ns = stamp_ns();
-        let answer = asker.ask(&request, Priority::Ask).map_err(|e| e.to_string());
+        let answer = self.get(asker, &request).map_err(|e| e.to_string());
         let answer = answer.as_deref().map_err(String::clone);
         books.answered(question, (asked_ns, stamp_ns()), answer, &mut self.tx)
+    }
+
+    /// An answer over HTTP, recorded.
+    fn get(&self, asker: &Asker, request: &Request) -> Result<String, AskError> {
+        let answer = asker.ask(request, Priority::Ask)?;
+        if let Some(tape) = &self.shared.tape {
+            tape.of(&format!("{}.http", self.adapter.venue())).http(&request.path, &answer);
+        }
+        Ok(answer)
     }
 
     /// Asks for the rules until the venue tells them; `None` when the daemon stops first.
@@ -200,7 +212,7 @@ impl Keeper {
         let mut backoff = Backoff::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let answers: Result<Vec<String>, AskError> =
-                requests.iter().map(|request| asker.ask(request, Priority::Ask)).collect();
+                requests.iter().map(|request| self.get(asker, request)).collect();
             let told = answers.map_err(|e| e.to_string()).and_then(|answers| {
                 let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
                 self.adapter.read_rules(&answers, &symbols).map_err(|e| e.to_string())

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod keeper;
 pub mod line;
 pub mod stream;
+pub mod tape;
 
 use crate::error::DaemonError;
 use domain::{Instrument, InstrumentId, Venue};

@@ -221,7 +221,7 @@ impl Session for BybitSession {
                     // The best level alone comes whole every time.
                     if *depth == 1 {
                         let whole = window.whole(&symbol.truth);
-                        frames.push(book(view, at, 1, Kind::Book, "snapshot", &whole, symbol.truth.changes));
+                        frames.push(book(view, at, 1, Kind::Quote, "snapshot", &whole, symbol.truth.changes));
                     } else {
                         frames.push(book(view, at, *depth, Kind::Book, "delta", &levels, symbol.truth.changes));
                     }
