@@ -18,8 +18,8 @@ use venues::wire::SymbolTable;
 const TIME_EVERY_NS: u64 = 10_000_000_000;
 /// Time to the next question when there was no answer, ns.
 const TIME_AGAIN_NS: u64 = 2_000_000_000;
-/// A stream that is away for so long is stood in for, and so often, ns.
-const STAND_IN_NS: u64 = 1_000_000_000;
+/// A stream that is away for so long is stood in for, and then so often, ns.
+const STAND_IN_NS: (u64, u64) = (300_000_000, 1_000_000_000);
 
 /// A question that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ struct Seen {
     /// Since when it is away, and when it was stood in for last, ns.
     away_ns: Option<u64>,
     stood_in_ns: Option<u64>,
+    /// Books whose loss was told to the engine since then.
+    told: Vec<InstrumentId>,
 }
 
 impl Seen {
@@ -80,7 +82,7 @@ impl Books {
 
     /// Adds a connection; its number is how many there were.
     pub fn add(&mut self, books: Vec<InstrumentId>, stream: Arc<Stream>) {
-        self.seen.push(Seen { books, stream, away_ns: None, stood_in_ns: None });
+        self.seen.push(Seen { books, stream, away_ns: None, stood_in_ns: None, told: Vec::new() });
     }
 
     /// The engine wants a book anew: it is asked for, or the venue is told to send it.
@@ -116,11 +118,12 @@ impl Books {
         let seen = &mut self.seen[at];
         if !seen.is_away() {
             (seen.away_ns, seen.stood_in_ns) = (None, None);
+            seen.told.clear();
             return;
         }
         let away_ns = now_ns.saturating_sub(*seen.away_ns.get_or_insert(now_ns));
-        let due = seen.stood_in_ns.is_none_or(|last| now_ns.saturating_sub(last) >= STAND_IN_NS);
-        if away_ns < STAND_IN_NS || !due {
+        let due = seen.stood_in_ns.is_none_or(|last| now_ns.saturating_sub(last) >= STAND_IN_NS.1);
+        if away_ns < STAND_IN_NS.0 || !due {
             return;
         }
         seen.stood_in_ns = Some(now_ns);
@@ -189,7 +192,7 @@ impl Books {
     /// The freshest source wins: what is older than the stream's last word, or comes when the stream is back, is dropped
     /// and counted.
     fn stand_in(&mut self, at: usize, mut book: BookSnapshot, now_ns: u64, sink: &mut impl Sink) -> Result<(), Gone> {
-        let Some(seen) = self.seen.get(at) else { return Ok(()) };
+        let Some(seen) = self.seen.get_mut(at) else { return Ok(()) };
         let lags = book.ts_venue_ns > 0 && book.ts_venue_ns < seen.stream.newest_ns(book.instrument);
         if !seen.is_away() || lags {
             count(&seen.stream.late);
@@ -202,6 +205,11 @@ impl Books {
             (book.last_id, book.checksum) = (0, None);
         }
         count(&seen.stream.stand_ins);
+        if !seen.told.contains(&book.instrument) {
+            // What the stream brought is not to be believed any more, though nobody may have noticed yet.
+            seen.told.push(book.instrument);
+            sink.tell(now_ns, Event::BookGap { instrument: book.instrument, reason: note("its stream is silent") })?;
+        }
         sink.tell(now_ns, Event::BookSnapshot(book))
     }
 }

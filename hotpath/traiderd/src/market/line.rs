@@ -12,11 +12,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use venues::adapter::{Adapter, Connection, Discipline, Feed, Said};
 use venues::limit::{Leave, Window};
-use venues::stall::Stall;
+use venues::stall::{Patience, Stall};
 use venues::wire::{SymbolTable, source_time};
 
-/// A book that brings nothing for so long has stalled, however slow it is.
-const BOOK_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// A connection is given up when it has been silent for so many times what has its books asked for over HTTP, and not
+/// before so long.
+const GIVEN_UP: (u64, u64) = (5, 10_000_000_000);
 /// How often everything but frames is looked at, ns.
 const LOOK_NS: u64 = 20_000_000;
 /// After so many unreadable frames only every thousandth is logged.
@@ -77,7 +78,8 @@ pub struct Line {
     discipline: Discipline,
     feed: Box<dyn Feed>,
     opened_ns: u64,
-    heard_ns: u64,
+    /// Everything that comes, whatever it is.
+    all: Stall,
     pinged_ns: u64,
     looked_ns: u64,
     messages: Window,
@@ -99,12 +101,12 @@ impl Line {
     /// A connection that was opened at `now_ns`.
     pub fn open(setup: Setup, now_ns: u64) -> Line {
         let discipline = setup.adapter.discipline();
-        let watch = || Watch { stall: Stall::new(now_ns, BOOK_SILENCE_MAX), silent: false };
+        let watch = || Watch { stall: Stall::new(now_ns, Patience::BOOK), silent: false };
         setup.stream.up.store(true, Ordering::Relaxed);
         Line {
             feed: setup.adapter.feed(Arc::clone(&setup.table)),
             opened_ns: now_ns,
-            heard_ns: now_ns,
+            all: Stall::new(now_ns, Patience::CONNECTION),
             pinged_ns: now_ns,
             looked_ns: now_ns,
             messages: Window::new(discipline.messages),
@@ -118,13 +120,13 @@ impl Line {
     }
 
     /// Something came that is no text: the connection lives.
-    pub fn alive(&mut self, now_ns: u64) {
-        self.heard_ns = now_ns;
+    pub const fn alive(&mut self, now_ns: u64) {
+        self.all.heard(now_ns);
     }
 
     /// A text frame came: reads it. What it said is handed on by [`Line::hand_on`].
     pub fn read(&mut self, text: &str, now_ns: u64) {
-        self.heard_ns = now_ns;
+        self.all.heard(now_ns);
         let stream = &self.setup.stream;
         count(&stream.frames);
         stream.heard_ns.store(now_ns, Ordering::Relaxed);
@@ -210,8 +212,10 @@ impl Line {
         }
         self.looked_ns = now_ns;
         let since = |ns: u64| Duration::from_nanos(now_ns.saturating_sub(ns));
-        let silence = since(self.heard_ns);
-        if silence > self.discipline.silence {
+        let silence = Duration::from_nanos(self.all.silent_ns(now_ns));
+        let given_up = self.all.limit_ns().saturating_mul(GIVEN_UP.0).max(GIVEN_UP.1);
+        let given_up = self.discipline.silence.min(Duration::from_nanos(given_up));
+        if self.setup.watches && silence > given_up {
             return Ok(Some(format!("nothing came for {} s", silence.as_secs())));
         }
         // Replaced before the venue cuts, in a moment of our own choice.
@@ -241,7 +245,8 @@ impl Line {
                 sink.tell(now_ns, Event::BookGap { instrument: *id, reason: note("it has gone silent") })?;
             }
         }
-        self.setup.stream.stalled.store(self.books.values().any(|watch| watch.silent), Ordering::Relaxed);
+        let stalled = self.all.is_stalled(now_ns) || self.books.values().any(|watch| watch.silent);
+        self.setup.stream.stalled.store(stalled, Ordering::Relaxed);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 use traiderd::backoff::Backoff;
@@ -248,6 +249,12 @@ impl Desk {
             requests.ban(self.now_ns(), Duration::from_secs(answer.retry_after_s.unwrap_or(usual_s)));
         }
         Err(answer.status.to_string())
+    }
+
+    /// True when every stream is open and nothing of it is silent.
+    pub fn streams_are_well(&self) -> bool {
+        let is_well = |s: &Arc<Stream>| s.up.load(Ordering::Relaxed) && !s.stalled.load(Ordering::Relaxed);
+        self.streams.borrow().iter().all(is_well)
     }
 
     /// Asks the emulator itself.

@@ -81,7 +81,7 @@ async fn comes_true(desk: &Desk, symbol: &str, patience_s: u64) -> bool {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(patience_s) {
         // No time passes while it looks, and whatever was said is heard by then.
-        if is_true(desk, symbol).await {
+        if desk.streams_are_well() && is_true(desk, symbol).await {
             return true;
         }
         tokio::time::sleep(Duration::from_millis(103)).await;
