@@ -10,6 +10,7 @@
 //! notices a loss the ids cannot show (a gap in a connection-wide sequence) says [`Event::BookGap`] for each book it may
 //! have hit.
 
+use crate::poll::Poll;
 use crate::wire::{DecodeError, SymbolTable};
 use crate::{binance, bybit, coinbase, kraken, okx};
 use domain::event::{Bar, BookSnapshot};
@@ -56,6 +57,26 @@ pub trait Adapter: Sync {
     /// # Errors
     /// [`DecodeError`] when it is something else.
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError>;
+
+    /// What has to be asked for again and again about `instruments`, because no stream tells it; the ids are those of
+    /// `instruments`.
+    fn polls(&self, _instruments: &[Instrument]) -> Vec<Poll> {
+        Vec::new()
+    }
+
+    /// Appends what the answer to `poll` says, in order; `table` knows its instruments.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is something else. What was appended before stands.
+    fn read_poll(
+        &self,
+        _poll: &Poll,
+        _answer: &str,
+        _table: &SymbolTable,
+        _out: &mut Vec<Said>,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
 
     /// The question for the venue's time.
     fn time_request(&self) -> Request;

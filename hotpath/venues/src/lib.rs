@@ -18,6 +18,7 @@ pub mod journal_dir;
 pub mod kraken;
 pub mod limit;
 pub mod okx;
+pub mod poll;
 pub mod recording;
 pub mod stall;
 pub mod tape;

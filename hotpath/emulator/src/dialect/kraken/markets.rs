@@ -19,8 +19,7 @@ pub const fn status(allowed: Allowed) -> &'static str {
 
 /// All assets and all pairs.
 pub fn snapshot(view: &View<'_>) -> Frame {
-    let assets: BTreeSet<Asset> =
-        view.symbols.iter().flat_map(|s| [rules(s).base, rules(s).quote]).collect();
+    let assets: BTreeSet<Asset> = view.symbols.iter().flat_map(|s| [rules(s).base, rules(s).quote]).collect();
     let assets: Vec<String> = assets.iter().map(asset).collect();
     let pairs: Vec<String> = view.symbols.iter().map(pair).collect();
     view.reply(message("snapshot", &assets, &pairs))
