@@ -11,6 +11,7 @@
 //! have hit.
 
 use crate::poll::Poll;
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use crate::{binance, bybit, coinbase, kraken, okx};
 use domain::event::{Bar, BookSnapshot};
@@ -35,6 +36,9 @@ pub trait Adapter: Sync {
 
     /// A reader for one new connection.
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed>;
+
+    /// How the ids go of the trades that a [`Feed`] tells.
+    fn trade_ids(&self) -> TradeIds;
 
     /// Messages that make the venue send the whole book of `instrument` anew on the connection that carries it; empty
     /// where whole books are asked for with [`Adapter::book_request`].

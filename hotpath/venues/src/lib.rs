@@ -22,5 +22,6 @@ pub mod poll;
 pub mod recording;
 pub mod stall;
 pub mod tape;
+pub mod trades;
 pub mod transport;
 pub mod wire;

@@ -8,6 +8,7 @@ use super::sign::percent_encode;
 use super::{DecodeError, Market, decode, info, polls, symbols, ws};
 use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
 use crate::poll::Poll;
+use crate::trades::TradeIds;
 use crate::wire::SymbolTable;
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -119,6 +120,11 @@ impl Adapter for Binance {
 
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed> {
         Box::new(Reader::new(self.0, table))
+    }
+
+    /// Of single trades on Spot, of sums of them (`aggTrade`) on futures; both count up by one.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Contiguous
     }
 
     fn renew(&self, _: &Instrument) -> Vec<String> {

@@ -13,6 +13,7 @@ mod ticker;
 
 use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
 use crate::poll::{Poll, Polled, pace};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -104,6 +105,11 @@ impl Adapter for Bybit {
 
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed> {
         Box::new(feed::BybitFeed::new(table))
+    }
+
+    /// UUIDs on linear. On spot they are numbers that several symbols share, and nothing is said about their order.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Unordered
     }
 
     fn renew(&self, instrument: &Instrument) -> Vec<String> {

@@ -14,6 +14,7 @@ mod status;
 
 use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
 use crate::poll::{Poll, Polled, pace};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -119,6 +120,10 @@ impl Adapter for Coinbase {
 
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed> {
         Box::new(feed::CoinbaseFeed::new(table))
+    }
+
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Contiguous
     }
 
     fn renew(&self, instrument: &Instrument) -> Vec<String> {

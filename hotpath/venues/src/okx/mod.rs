@@ -15,6 +15,7 @@ mod rules;
 
 use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
 use crate::poll::{Poll, Polled, pace};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -89,6 +90,11 @@ impl Adapter for Okx {
 
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed> {
         Box::new(feed::OkxFeed::new(table))
+    }
+
+    /// A message may stand for several trades and has the id of the last, so ids in between are not missing.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Rising
     }
 
     fn renew(&self, instrument: &Instrument) -> Vec<String> {

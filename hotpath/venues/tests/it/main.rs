@@ -14,3 +14,4 @@ mod okx_properties;
 mod polls;
 mod replay;
 mod samples;
+mod trades;

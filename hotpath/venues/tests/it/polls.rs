@@ -142,11 +142,14 @@ fn recorded_lists_tell_what_every_symbol_lets_be_done() {
     }
 }
 
+/// A word of a venue and what it means.
+type Word = (&'static str, Allowed);
+
 /// Every word of the venues' enums, new ones, and symbols that are gone.
 #[test]
 fn every_documented_word_is_known_and_new_ones_are_counted() {
     use Allowed::*;
-    let known: [(&str, &str, &[(&str, Allowed)]); 6] = [
+    let known: [(&str, &str, &[Word]); 6] = [
         (
             "binance",
             r#"{"symbols":[{"symbol":"S","status":"WORD"}]}"#,

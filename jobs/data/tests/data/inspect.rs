@@ -17,6 +17,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> (u8, Value) {
 pub(super) fn counts<const N: usize>(of: &Value, keys: [&str; N]) -> [u64; N] {
     keys.map(|key| of[key].as_u64().unwrap_or_else(|| panic!("{key} in {of}")))
 }
+const TRADES: [&str; 3] = ["trade_gaps", "trades_missing", "trades_repeated"];
 const PROOFS: [&str; 5] = ["diffs_applied", "sequence_breaks", "tops_compared", "tops_equal", "crossed"];
 
 #[test]
@@ -31,6 +32,7 @@ fn the_published_facts_of_the_recorded_books_come_out() {
         let path = recorded_or_skip!("the_published_facts_of_the_recorded_books_come_out", file);
         let (exit, found) = inspect(&[path]);
         assert_eq!((exit, counts(&found, PROOFS)), (0, want), "{found}");
+        assert_eq!(counts(&found, TRADES), [0; 3], "no trade is missing or comes twice: {found}");
         assert_eq!((&found["messages"], &found["files"][0]["lines"]), (&json!(lines), &json!(lines)));
         assert_eq!((&found["unreadable"], &found["other"], &found["gaps"]), (&json!(0), &json!(0), &json!(0)));
         assert_eq!(found["files"][0]["snapshot_lines"], json!([snapshot]));
