@@ -198,6 +198,21 @@ fn a_gap_is_counted_and_the_next_whole_book_heals_it() {
 }
 
 #[test]
+fn trades_that_are_missing_or_come_twice_are_counted_over_files() {
+    let trade = |ms: u64, id: u64| {
+        format!(
+            r#"{ms}000000 {{"stream":"btcusdt@trade","data":{{"e":"trade","E":{ms},"s":"BTCUSDT","t":{id},"p":"10.00","q":"1.0","T":{ms},"m":true,"M":true}}}}"#
+        )
+    };
+    let before = [trade(MIDNIGHT - 30, 7), trade(MIDNIGHT - 20, 8)];
+    // 9 and 10 are in neither file, 8 in both, and 12 comes after 13.
+    let after = [8, 11, 13, 12].map(|id| trade(MIDNIGHT + id, id));
+    let (exit, found) = days(&[&before, &after]);
+    assert_eq!((exit, counts(&found, TRADES)), (0, [2, 2, 1]), "{found}");
+    assert_eq!((&found["instruments"][0]["trades"], &found["gaps"]), (&json!(6), &json!(0)));
+}
+
+#[test]
 fn a_whole_book_that_was_recorded_first_is_kept_for_the_changes() {
     let (exit, found) =
         days(&[&[diff(MIDNIGHT - 9000, 1, 1, "9"), whole(MIDNIGHT, 5), diff(MIDNIGHT + 100, 2, 6, "9.50")]]);
