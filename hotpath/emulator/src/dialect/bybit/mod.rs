@@ -222,7 +222,7 @@ impl Session for BybitSession {
             Event::Trade(t) => {
                 let mut frames = Vec::new();
                 if self.topics.contains(&(at, Topic::Trade)) {
-                    frames.push(trade(view, at, t));
+                    frames.push(trade(view, at, t, self.spot));
                 }
                 if self.topics.contains(&(at, Topic::Liquidation)) && t.trade_id.is_multiple_of(LIQUIDATION_EVERY) {
                     frames.push(liquidation(view, at, t));
