@@ -1,6 +1,7 @@
 //! The emulator's own side, `/emulator/...`: what it does, what it counted, the true books; and the answers that a
 //! script of faults puts in the place of the venue's.
 
+use crate::allow::allow;
 use crate::dialect::binance::rest::balances;
 use crate::fault;
 use crate::state::{Shared, Symbol, World};
@@ -23,6 +24,7 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/emulator/start", post(start))
         .route("/emulator/hold", post(hold))
         .route("/emulator/faults", post(add_faults))
+        .route("/emulator/allow", post(allow))
 }
 
 fn json_reply(status: StatusCode, body: &Value) -> Response {

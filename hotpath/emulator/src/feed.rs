@@ -35,6 +35,7 @@ fn symbol_of(event: &Event) -> Option<usize> {
         Event::Funding(f) => f.instrument,
         Event::OpenInterest(o) => o.instrument,
         Event::Liquidation(l) => l.instrument,
+        Event::Status(s) => s.instrument?,
         _ => return None,
     };
     Some(usize::from(id.0))

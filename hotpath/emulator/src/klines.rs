@@ -144,4 +144,12 @@ impl Klines {
         parts.for_each(|part| whole.add(part));
         Some((start_ms, whole))
     }
+    /// The candle of `length_ms` that the trade at market time `ts_ns` ended by being the first after it, with its open
+    /// time, ms. Of quiet times between them nothing is told.
+    pub fn ended(&self, length_ms: u64, ts_ns: u64) -> Option<(u64, Bar)> {
+        let (start_ms, open) = self.newest(length_ms, ts_ns)?;
+        let source = if length_ms < MINUTE_MS { &self.seconds } else { &self.minutes };
+        let (last_ms, _) = source.range(..start_ms).next_back().filter(|_| open.trades == 1)?;
+        self.newest(length_ms, (last_ms - last_ms % length_ms + length_ms - 1) * 1_000_000)
+    }
 }

@@ -9,6 +9,7 @@
 //! everybody, `dialect` holds the venues.
 #![warn(missing_docs)]
 
+mod allow;
 pub mod cli;
 mod client;
 mod clock;

@@ -14,6 +14,7 @@ use crate::traffic::Traffic;
 use crate::truth::Truth;
 use axum::body::Bytes;
 use axum::extract::ws::Utf8Bytes;
+use domain::event::Allowed;
 use domain::{Event, InstrumentId};
 use sim::{SimOutput, SimVenue};
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct Symbol {
     pub truth: Truth,
     /// The book as it was at the start.
     pub start: Truth,
+    /// What may be done there.
+    pub allowed: Allowed,
     /// A client has fetched the snapshot.
     pub snapshot_served: bool,
     /// The source went past the place of its snapshot: from here the current book is served.
@@ -135,7 +138,15 @@ impl Symbol {
     fn new(listed: Listed) -> Symbol {
         let truth = Truth::of(&listed.snapshot);
         let start = truth.clone();
-        Symbol { listed, klines: Klines::default(), truth, start, snapshot_served: false, snapshot_passed: false }
+        Symbol {
+            listed,
+            klines: Klines::default(),
+            truth,
+            start,
+            allowed: Allowed::All,
+            snapshot_served: false,
+            snapshot_passed: false,
+        }
     }
 }
 

@@ -10,6 +10,8 @@
 //! notices a loss the ids cannot show (a gap in a connection-wide sequence) says [`Event::BookGap`] for each book it may
 //! have hit.
 
+use crate::poll::Poll;
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use crate::{binance, bybit, coinbase, kraken, okx};
 use domain::event::{Bar, BookSnapshot};
@@ -35,6 +37,9 @@ pub trait Adapter: Sync {
     /// A reader for one new connection.
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed>;
 
+    /// How the ids go of the trades that a [`Feed`] tells.
+    fn trade_ids(&self) -> TradeIds;
+
     /// Messages that make the venue send the whole book of `instrument` anew on the connection that carries it; empty
     /// where whole books are asked for with [`Adapter::book_request`].
     fn renew(&self, instrument: &Instrument) -> Vec<String>;
@@ -56,6 +61,26 @@ pub trait Adapter: Sync {
     /// # Errors
     /// [`DecodeError`] when it is something else.
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError>;
+
+    /// What has to be asked for again and again about `instruments`, because no stream tells it; the ids are those of
+    /// `instruments`.
+    fn polls(&self, _instruments: &[Instrument]) -> Vec<Poll> {
+        Vec::new()
+    }
+
+    /// Appends what the answer to `poll` says, in order; `table` knows its instruments.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is something else. What was appended before stands.
+    fn read_poll(
+        &self,
+        _poll: &Poll,
+        _answer: &str,
+        _table: &SymbolTable,
+        _out: &mut Vec<Said>,
+    ) -> Result<(), DecodeError> {
+        Ok(())
+    }
 
     /// The question for the venue's time.
     fn time_request(&self) -> Request;

@@ -8,5 +8,6 @@ mod faults;
 mod market;
 mod orders;
 mod recorded;
+mod status;
 mod support;
 mod venues;

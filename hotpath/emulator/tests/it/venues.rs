@@ -207,6 +207,29 @@ fn bybit_bars_are_confirmed_when_they_are_over_and_the_linear_ticker_tells_chang
 }
 
 #[test]
+fn bybit_trade_ids_are_numbers_on_spot_and_uuids_that_differ_early_on_linear() {
+    for (dialect, path) in [("bybit", "/v5/public/spot"), ("bybit-linear", "/v5/public/linear")] {
+        let server = venue(dialect, "BTCUSDT", 60, |_| {});
+        let mut client = server.connect(path);
+        client.send(&json!({"op": "subscribe", "args": ["publicTrade.BTCUSDT"]}));
+        server.post("/emulator/start");
+        let messages: Vec<Value> = client.rest().0.iter().map(|t| serde_json::from_str(t).unwrap()).collect();
+        let trades = messages.iter().filter_map(|m| m["data"].as_array()).flatten();
+        let ids: Vec<&str> = trades.map(|t| t["i"].as_str().unwrap()).collect();
+        assert!(ids.len() > 100);
+        if dialect == "bybit" {
+            let numbers: Vec<u64> = ids.iter().map(|id| id.parse().unwrap()).collect();
+            assert!(numbers.windows(2).all(|w| w[0] < w[1]));
+            continue;
+        }
+        let heads: std::collections::BTreeSet<&str> = ids.iter().map(|id| &id[..16]).collect();
+        assert_eq!(heads.len(), ids.len());
+        let lengths = |id: &&str| id.split('-').map(str::len).collect::<Vec<_>>() == [8, 4, 4, 4, 12];
+        assert!(ids.iter().all(lengths), "{}", ids[0]);
+    }
+}
+
+#[test]
 fn every_venue_has_a_clock_of_its_own() {
     for (dialect, symbol, path, pointer) in [
         ("binance", "BTCUSDT", "/api/v3/time", "/serverTime"),

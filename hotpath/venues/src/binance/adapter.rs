@@ -5,10 +5,12 @@
 
 use super::feed::Reader;
 use super::sign::percent_encode;
-use super::{DecodeError, Market, decode, futures, info, symbols, ws};
-use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request};
+use super::{DecodeError, Market, decode, info, polls, symbols, ws};
+use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
+use crate::poll::Poll;
+use crate::trades::TradeIds;
 use crate::wire::SymbolTable;
-use domain::event::{Bar, BookSnapshot, OpenInterest};
+use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,20 +37,11 @@ pub static USD_M: Binance = Binance(Market::UsdM);
 pub static COIN_M: Binance = Binance(Market::CoinM);
 
 impl Binance {
-    /// The question for how much of a future is held; `None` on Spot, where there is no such thing.
-    pub fn open_interest_request(&self, instrument: &Instrument) -> Option<Request> {
-        (self.0 != Market::Spot).then(|| self.ask("openInterest", &[("symbol", &instrument.symbol)], 1))
+    pub(super) const fn market(self) -> Market {
+        self.0
     }
 
-    /// How much is held, out of the answer.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when it is something else.
-    pub fn read_open_interest(&self, answer: &str, instrument: &Instrument) -> Result<OpenInterest, DecodeError> {
-        futures::open_interest(answer, instrument)
-    }
-
-    fn ask(&self, what: &str, parameters: &[(&str, &str)], weight: u32) -> Request {
+    pub(super) fn ask(&self, what: &str, parameters: &[(&str, &str)], weight: u32) -> Request {
         let mut path = format!("{}/{what}", self.0.api());
         for (n, (name, value)) in parameters.iter().enumerate() {
             path.push(if n == 0 { '?' } else { '&' });
@@ -129,6 +122,11 @@ impl Adapter for Binance {
         Box::new(Reader::new(self.0, table))
     }
 
+    /// Of single trades on Spot, of sums of them (`aggTrade`) on futures; both count up by one.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Contiguous
+    }
+
     fn renew(&self, _: &Instrument) -> Vec<String> {
         Vec::new()
     }
@@ -156,6 +154,20 @@ impl Adapter for Binance {
 
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError> {
         decode::snapshot(answer, instrument)
+    }
+
+    fn polls(&self, instruments: &[Instrument]) -> Vec<Poll> {
+        polls::polls(*self, instruments)
+    }
+
+    fn read_poll(
+        &self,
+        poll: &Poll,
+        answer: &str,
+        table: &SymbolTable,
+        out: &mut Vec<Said>,
+    ) -> Result<(), DecodeError> {
+        polls::read(self.0, poll, answer, table, out)
     }
 
     fn time_request(&self) -> Request {

@@ -328,17 +328,6 @@ fn rules_of_futures_say_what_a_contract_is() {
 }
 
 #[test]
-fn how_much_is_held_is_asked_of_futures_only() {
-    // The reply printed in the venue's documentation.
-    let text = r#"{"openInterest":"10659.509","symbol":"BTCUSDT","time":1589437530011}"#;
-    let i = btc(&USD_M);
-    let held = USD_M.read_open_interest(text, &i).unwrap();
-    assert_eq!((held.size.to_string(), held.ts_venue_ns), ("10659.509".to_owned(), 1_589_437_530_011_000_000));
-    assert_eq!(USD_M.open_interest_request(&i).unwrap().path, "/fapi/v1/openInterest?symbol=BTCUSDT");
-    assert_eq!(BINANCE.open_interest_request(&i), None);
-}
-
-#[test]
 fn streams_of_futures_come_over_both_tiers() {
     let i = btc(&USD_M);
     let all = USD_M.connections(&USD_M.endpoints(), std::slice::from_ref(&i));

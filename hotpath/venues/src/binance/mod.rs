@@ -10,6 +10,7 @@ pub mod encode;
 mod feed;
 pub mod futures;
 pub mod info;
+mod polls;
 pub mod rest;
 mod scan;
 pub mod sign;

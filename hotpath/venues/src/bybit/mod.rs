@@ -11,7 +11,9 @@ mod feed;
 mod rest;
 mod ticker;
 
-use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request};
+use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
+use crate::poll::{Poll, Polled, pace};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -44,6 +46,9 @@ pub const LINEAR: Bybit = Bybit {
 
 /// The stream books come from.
 const BOOK_TOPIC: &str = "orderbook.200";
+
+/// How often the status of an instrument is asked for.
+const STATUS_EVERY: Duration = Duration::from_secs(60);
 
 /// Most topics in one message; spot refuses a longer one as a whole.
 const TOPICS_MAX: usize = 10;
@@ -102,6 +107,11 @@ impl Adapter for Bybit {
         Box::new(feed::BybitFeed::new(table))
     }
 
+    /// UUIDs on linear. On spot they are numbers that several symbols share, and nothing is said about their order.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Unordered
+    }
+
     fn renew(&self, instrument: &Instrument) -> Vec<String> {
         let topic = [format!("{BOOK_TOPIC}.{}", instrument.symbol)];
         ["unsubscribe", "subscribe"].map(|op| say(op, &topic)).to_vec()
@@ -124,6 +134,26 @@ impl Adapter for Bybit {
 
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError> {
         rest::book(answer, instrument)
+    }
+
+    fn polls(&self, instruments: &[Instrument]) -> Vec<Poll> {
+        let every = pace(STATUS_EVERY, instruments.len(), self.discipline().requests);
+        let poll = |i: &Instrument| {
+            let (what, instruments) = (Polled::Status, vec![i.id]);
+            let requests = self.rules_requests(&[&i.symbol]).into_iter();
+            requests.map(move |request| Poll { what, instruments: instruments.clone(), request, every })
+        };
+        instruments.iter().flat_map(poll).collect()
+    }
+
+    fn read_poll(
+        &self,
+        poll: &Poll,
+        answer: &str,
+        table: &SymbolTable,
+        out: &mut Vec<Said>,
+    ) -> Result<(), DecodeError> {
+        rest::statuses(self, poll, answer, table, out)
     }
 
     fn time_request(&self) -> Request {

@@ -2,9 +2,10 @@
 //! refusals: only `retCode` tells.
 
 use super::Bybit;
-use crate::adapter::{Adapter, Request};
-use crate::wire::{self, DecodeError, RawLevel, levels, ms_to_ns, parse, price, public_qty};
-use domain::event::{Bar, BookSnapshot};
+use crate::adapter::{Adapter, Request, Said};
+use crate::poll::{self, Poll};
+use crate::wire::{self, DecodeError, RawLevel, SymbolTable, levels, ms_to_ns, parse, price, public_qty};
+use domain::event::{Allowed, Bar, BookSnapshot};
 use domain::instrument::{BookRule, Contract};
 use domain::{Asset, Decimal, Increment, Instrument, InstrumentId, Lots, TickLots};
 use serde::Deserialize;
@@ -101,6 +102,44 @@ fn is_ours(line: &Bybit, category: Option<&str>, what: &'static str, answer: &st
         return Err(DecodeError::shape(what, format_args!("it is not of {}", line.category), answer));
     }
     Ok(())
+}
+
+/// What the instruments of `poll` let be done. The venue has no word for less than everything and more than nothing.
+pub(super) fn statuses(
+    line: &Bybit,
+    poll: &Poll,
+    answer: &str,
+    table: &SymbolTable,
+    out: &mut Vec<Said>,
+) -> Result<(), DecodeError> {
+    const WHAT: &str = "instruments-info";
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow)]
+        category: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        list: Vec<One<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct One<'a> {
+        #[serde(borrow)]
+        symbol: Cow<'a, str>,
+        #[serde(borrow)]
+        status: Cow<'a, str>,
+    }
+    let (all, _): (List<'_>, u64) = result(WHAT, answer)?;
+    is_ours(line, all.category.as_deref(), WHAT, answer)?;
+    let status = |name: &str| all.list.iter().find(|one| one.symbol == name).map(|one| &*one.status);
+    poll::statuses(poll, table, out, |name| status(name).map(|status| (status, allowed(status))));
+    Ok(())
+}
+
+fn allowed(status: &str) -> Option<Allowed> {
+    match status {
+        "Trading" => Some(Allowed::All),
+        "PreLaunch" | "Settling" | "Delivering" | "Closed" => Some(Allowed::Nothing),
+        _ => None,
+    }
 }
 
 fn instrument(line: &Bybit, id: InstrumentId, info: &Info<'_>) -> Result<Instrument, DecodeError> {

@@ -1,14 +1,14 @@
 //! Reads one connection of Advanced Trade: the envelope and its sequence here, books in [`super::l2`], trades, best
-//! prices, bars and the state of markets below.
+//! prices and bars below, the state of markets in [`super::status`].
 //!
 //! Quirks: `side` of a public trade is the side of who was resting, so the other one took; snapshots repeat recent
 //! trades, newest first; bars have no closed flag and put low and high before open; the time in heartbeats is Go's own
 //! text and not read; `ticker_batch` has no best prices.
 
-use super::{exchange, instruments};
+use super::{exchange, instruments, status};
 use crate::adapter::{Feed, Said};
 use crate::wire::{self, DecodeError, SymbolTable, parse};
-use domain::event::{Allowed, Bar, Level, Quote, Status, Trade, note};
+use domain::event::{Bar, Level, Quote, Trade, note};
 use domain::{Event, Instrument, InstrumentId, Side};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -79,7 +79,7 @@ impl Feed for CoinbaseFeed {
             "market_trades" => self.trades(events, out),
             "ticker" | "ticker_batch" => self.tickers(events, ts_ns, out),
             "candles" => self.candles(events, out),
-            "status" => self.status(events, out),
+            "status" => status::stream(events, &self.table, out),
             "heartbeats" => {
                 out.push(Said::Alive);
                 Ok(())
@@ -245,25 +245,6 @@ impl CoinbaseFeed {
         }
         Ok(())
     }
-
-    fn status(&mut self, events: &str, out: &mut Vec<Said>) -> Result<(), DecodeError> {
-        let events: Vec<StatusEvent<'_>> = parse("status", events)?;
-        for product in events.iter().flat_map(|e| &e.products) {
-            let Some(allowed) = product.allowed() else {
-                out.push(Said::Other("unknown product status"));
-                continue;
-            };
-            // The channel tells of all products; those we do not follow are no news.
-            let said = instruments(&self.table, &product.id).map(|i| Status {
-                venue: i.venue,
-                instrument: Some(i.id),
-                allowed,
-                said: note(&product.status),
-            });
-            out.extend(said.map(|status| Said::Event(Event::Status(status))));
-        }
-        Ok(())
-    }
 }
 
 #[derive(Deserialize)]
@@ -350,43 +331,5 @@ impl RawBar<'_> {
             volume: wire::public_qty(&self.volume, i, what)?,
             last: false,
         })
-    }
-}
-
-#[derive(Deserialize)]
-struct StatusEvent<'a> {
-    #[serde(borrow, default)]
-    products: Vec<Product<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Product<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    status: Cow<'a, str>,
-    #[serde(default)]
-    trading_disabled: bool,
-    #[serde(default)]
-    cancel_only: bool,
-    #[serde(default)]
-    auction_mode: bool,
-    #[serde(default)]
-    post_only: bool,
-    #[serde(default)]
-    limit_only: bool,
-}
-
-impl Product<'_> {
-    /// What may be done; where the venue's own word falls between ours, the stricter. `None` for a new word.
-    fn allowed(&self) -> Option<Allowed> {
-        match &*self.status {
-            "offline" | "delisted" => Some(Allowed::Nothing),
-            "online" if self.trading_disabled => Some(Allowed::Nothing),
-            "online" if self.cancel_only || self.auction_mode => Some(Allowed::CancelOnly),
-            "online" if self.post_only || self.limit_only => Some(Allowed::PostOnly),
-            "online" => Some(Allowed::All),
-            _ => None,
-        }
     }
 }

@@ -10,8 +10,11 @@ mod exchange;
 mod feed;
 mod l2;
 mod rest;
+mod status;
 
-use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request};
+use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
+use crate::poll::{Poll, Polled, pace};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -29,6 +32,9 @@ pub const VENUE: Venue = Venue::named("coinbase");
 
 /// Connections for books. With the one for all the rest they are as many as may be opened in one second.
 const BOOK_CONNECTIONS: usize = 7;
+
+/// How often the flags of a product are asked for.
+const STATUS_EVERY: Duration = Duration::from_secs(30);
 
 /// What one market is called in answers: pairs with USDC share the book of the pair with USD and answer under its name.
 ///
@@ -116,6 +122,10 @@ impl Adapter for Coinbase {
         Box::new(feed::CoinbaseFeed::new(table))
     }
 
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Contiguous
+    }
+
     fn renew(&self, instrument: &Instrument) -> Vec<String> {
         // Answers come under the canonical name, and so does what is subscribed.
         let product = [canonical(&instrument.symbol)];
@@ -136,6 +146,27 @@ impl Adapter for Coinbase {
 
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError> {
         rest::book(answer, instrument)
+    }
+
+    fn polls(&self, instruments: &[Instrument]) -> Vec<Poll> {
+        let every = pace(STATUS_EVERY, instruments.len(), self.discipline().requests);
+        let poll = |i: &Instrument| Poll {
+            what: Polled::Status,
+            instruments: vec![i.id],
+            request: rest::product_request(&i.symbol),
+            every,
+        };
+        instruments.iter().map(poll).collect()
+    }
+
+    fn read_poll(
+        &self,
+        poll: &Poll,
+        answer: &str,
+        table: &SymbolTable,
+        out: &mut Vec<Said>,
+    ) -> Result<(), DecodeError> {
+        status::answer(poll, answer, table, out)
     }
 
     fn time_request(&self) -> Request {

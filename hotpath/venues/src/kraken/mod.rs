@@ -17,6 +17,7 @@ mod text;
 mod v1;
 
 use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -76,6 +77,11 @@ impl Adapter for Kraken {
 
     fn feed(&self, table: Arc<SymbolTable>) -> Box<dyn Feed> {
         Box::new(feed::KrakenFeed::new(table))
+    }
+
+    /// Of version 2; version 1 has none.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Contiguous
     }
 
     fn renew(&self, instrument: &Instrument) -> Vec<String> {

@@ -13,7 +13,9 @@ mod feed;
 mod rest;
 mod rules;
 
-use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request};
+use crate::adapter::{Adapter, Budget, Connection, Discipline, Endpoints, Feed, Request, Said};
+use crate::poll::{Poll, Polled, pace};
+use crate::trades::TradeIds;
 use crate::wire::{DecodeError, SymbolTable};
 use domain::event::{Bar, BookSnapshot};
 use domain::{Instrument, Venue};
@@ -29,6 +31,8 @@ pub const VENUE: Venue = Venue::named("okx");
 const DEPTH: u16 = 400;
 /// Instruments on one connection, which keeps a subscription far below the 64 KiB allowed.
 const INSTRUMENTS_MAX: usize = 50;
+/// How often the status of an instrument is asked for.
+const STATUS_EVERY: Duration = Duration::from_secs(60);
 /// Most candles in one answer.
 const BARS_MAX: u64 = 100;
 /// Candles by length in seconds. From six hours on, those that begin at midnight UTC and not in Hong Kong.
@@ -88,6 +92,11 @@ impl Adapter for Okx {
         Box::new(feed::OkxFeed::new(table))
     }
 
+    /// A message may stand for several trades and has the id of the last, so ids in between are not missing.
+    fn trade_ids(&self) -> TradeIds {
+        TradeIds::Rising
+    }
+
     fn renew(&self, instrument: &Instrument) -> Vec<String> {
         let one = std::slice::from_ref(instrument);
         vec![say("unsubscribe", one, &["books"]), say("subscribe", one, &["books"])]
@@ -110,6 +119,26 @@ impl Adapter for Okx {
 
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError> {
         rest::book(answer, instrument)
+    }
+
+    fn polls(&self, instruments: &[Instrument]) -> Vec<Poll> {
+        let every = pace(STATUS_EVERY, instruments.len(), self.discipline().requests);
+        let poll = |i: &Instrument| {
+            let path = format!("/api/v5/public/instruments?instType={}&instId={}", kind(&i.symbol), i.symbol);
+            let request = Request { path, weight: 1 };
+            Poll { what: Polled::Status, instruments: vec![i.id], request, every }
+        };
+        instruments.iter().map(poll).collect()
+    }
+
+    fn read_poll(
+        &self,
+        poll: &Poll,
+        answer: &str,
+        table: &SymbolTable,
+        out: &mut Vec<Said>,
+    ) -> Result<(), DecodeError> {
+        rules::statuses(poll, answer, table, out)
     }
 
     fn time_request(&self) -> Request {

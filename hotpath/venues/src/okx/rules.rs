@@ -1,7 +1,10 @@
 //! Trading rules out of `public/instruments`.
 
 use super::{DEPTH, VENUE, rest};
-use crate::wire::{DecodeError, qty};
+use crate::adapter::Said;
+use crate::poll::{self, Poll};
+use crate::wire::{DecodeError, SymbolTable, qty};
+use domain::event::Allowed;
 use domain::instrument::{BookFeed, BookRule, Checksum, ChecksumText, Contract};
 use domain::{Asset, Decimal, Increment, Instrument, InstrumentId, Lots, TickLots};
 use serde::Deserialize;
@@ -45,6 +48,30 @@ pub(super) fn instruments(answers: &[&str], wanted: &[&str]) -> Result<Vec<Instr
         }
     }
     Ok(found)
+}
+
+/// What the instruments of `poll` let be done. Before trading starts and while it is suspended or a token is redenominated
+/// that is nothing.
+pub(super) fn statuses(poll: &Poll, answer: &str, table: &SymbolTable, out: &mut Vec<Said>) -> Result<(), DecodeError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct One<'a> {
+        inst_id: &'a str,
+        state: &'a str,
+    }
+    let all: Vec<One<'_>> = rest::data(answer, WHAT)?;
+    let state = |name: &str| all.iter().find(|one| one.inst_id == name).map(|one| one.state);
+    poll::statuses(poll, table, out, |name| state(name).map(|state| (state, allowed(state))));
+    Ok(())
+}
+
+fn allowed(state: &str) -> Option<Allowed> {
+    match state {
+        "live" => Some(Allowed::All),
+        "post_only" => Some(Allowed::PostOnly),
+        "suspend" | "preopen" | "rebase" | "test" => Some(Allowed::Nothing),
+        _ => None,
+    }
 }
 
 fn instrument(id: InstrumentId, rules: &Rules) -> Result<Instrument, DecodeError> {

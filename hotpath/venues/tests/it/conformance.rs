@@ -1,12 +1,14 @@
 //! What holds for every adapter.
 
 use crate::samples::{self, bars, instrument, instruments, symbol};
+use domain::event::{Allowed, Bar};
 use domain::{Event, Lots, Ticks, Venue};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use venues::adapter::{Adapter, Budget, Discipline, Endpoints, Feed, Request, Said, adapter, adapters};
+use venues::poll::Polled;
 use venues::recording::{Recording, What};
 use venues::wire::SymbolTable;
 
@@ -122,6 +124,49 @@ fn bars_come_back_oldest_first() {
         assert_eq!(prices, [row(1), row(2), row(3)], "{}", a.venue());
         assert!(got.iter().all(|b| b.seconds == 60 && b.volume == Lots::new(700_000_000)), "{}", a.venue());
         assert!(got[..2].iter().all(|b| b.last), "{}: what a later bar follows is finished", a.venue());
+    }
+}
+
+#[test]
+fn a_bar_is_final_once_when_it_is_over() {
+    for a in adapters() {
+        let i = instrument(a.venue(), 0, &symbol(a.venue(), 0));
+        let mut feed = a.feed(Arc::new(SymbolTable::new([i.clone()])));
+        let mut out = Vec::new();
+        for text in samples::finished_bar(a.venue(), &i.symbol) {
+            feed.frame(&text, &mut out).unwrap_or_else(|e| panic!("{}: {e}", a.venue()));
+        }
+        let bar = |said: &Said| if let Said::Event(Event::Bar(bar)) = said { Some(*bar) } else { None };
+        let bars: Vec<Bar> = out.iter().map(|said| bar(said).unwrap_or_else(|| panic!("{said:?}"))).collect();
+        let over: Vec<&Bar> = bars.iter().filter(|bar| bar.last).collect();
+        let [over] = over.as_slice() else { panic!("{}: {bars:?}", a.venue()) };
+        assert_eq!(Bar { last: false, ..**over }, bars[0], "{}: what was open is over", a.venue());
+        let prices = [over.open, over.low, over.close, over.high].map(Ticks::get);
+        assert_eq!(prices, [10, 10, 15, 16].map(|tenths| tenths * 10_000_000), "{}", a.venue());
+        let is_asked_for = a.connections(&a.endpoints(), &[i]).iter().any(|c| {
+            let said = format!("{} {}", c.url, c.first.join(" "));
+            ["kline_1m", "kline.1", "candle1m", "\"ohlc\"", "\"candles\""].iter().any(|name| said.contains(name))
+        });
+        assert!(is_asked_for, "{}", a.venue());
+    }
+}
+
+#[test]
+fn what_a_market_lets_be_done_is_streamed_or_polled() {
+    for a in adapters() {
+        let i = instrument(a.venue(), 0, &symbol(a.venue(), 0));
+        let polled = a.polls(std::slice::from_ref(&i)).iter().any(|poll| poll.what == Polled::Status);
+        let Some(text) = samples::halted(a.venue(), &i.symbol) else {
+            assert!(polled, "{}", a.venue());
+            continue;
+        };
+        let mut out = Vec::new();
+        a.feed(Arc::new(SymbolTable::new([i.clone()]))).frame(&text, &mut out).unwrap();
+        let [Said::Event(Event::Status(status))] = out.as_slice() else { panic!("{}: {out:?}", a.venue()) };
+        assert_eq!((status.venue, status.instrument), (a.venue(), Some(i.id)));
+        assert!(status.allowed >= Allowed::CancelOnly, "{}", a.venue());
+        // Coinbase streams whether a product is online; what narrows that it tells over HTTP.
+        assert_eq!(polled, a.venue().name() == "coinbase", "{}", a.venue());
     }
 }
 

@@ -11,5 +11,7 @@ mod kraken_naive;
 mod kraken_pitfalls;
 mod okx;
 mod okx_properties;
+mod polls;
 mod replay;
 mod samples;
+mod trades;

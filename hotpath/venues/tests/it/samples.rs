@@ -97,6 +97,66 @@ pub fn bars(venue: Venue, symbol: &str) -> String {
     }
 }
 
+/// Frames of the venue's documented form that tell of a bar of `symbol` which opens at 1 and closes at 1.5, until it is
+/// over: where nothing says so, the next one begins.
+pub fn finished_bar(venue: Venue, symbol: &str) -> Vec<String> {
+    match venue.name() {
+        name if name.starts_with("binance") => [false, true]
+            .map(|over| {
+                format!(
+                    r#"{{"stream":"{}@kline_1m","data":{{"e":"kline","E":{MINUTE}136,"s":"{symbol}","k":{{"t":{MINUTE}000,"T":{MINUTE}999,"s":"{symbol}","i":"1m","f":100,"L":200,"o":"1","c":"1.5","h":"1.6","l":"1","v":"7","n":100,"x":{over},"q":"9","V":"5","Q":"6","B":"0"}}}}}}"#,
+                    symbol.to_lowercase()
+                )
+            })
+            .into(),
+        name if name.starts_with("kraken") => ["10:00", "10:01"]
+            .map(|begin| {
+                format!(
+                    r#"{{"channel":"ohlc","type":"update","timestamp":"2024-10-04T{begin}:30.524394914Z","data":[{{"symbol":"{symbol}","open":1.0,"high":1.6,"low":1.0,"close":1.5,"trades":3,"volume":7.0,"vwap":1.2,"interval_begin":"2024-10-04T{begin}:00.000000000Z","interval":1,"timestamp":"2024-10-04T{begin}:59.000000Z"}}]}}"#
+                )
+            })
+            .into(),
+        name if name.starts_with("coinbase") => [0, 300]
+            .map(|after| {
+                format!(
+                    r#"{{"channel":"candles","client_id":"","timestamp":"2023-06-09T20:19:35.39625135Z","sequence_num":{},"events":[{{"type":"update","candles":[{{"start":"{}","high":"1.6","low":"1","open":"1","close":"1.5","volume":"7","product_id":"{symbol}"}}]}}]}}"#,
+                    after / 300,
+                    MINUTE + after
+                )
+            })
+            .into(),
+        name if name.starts_with("bybit") => [false, true]
+            .map(|over| {
+                format!(
+                    r#"{{"topic":"kline.1.{symbol}","data":[{{"start":{MINUTE}000,"end":{MINUTE}999,"interval":"1","open":"1","close":"1.5","high":"1.6","low":"1","volume":"7","turnover":"9","confirm":{over},"timestamp":{MINUTE}404}}],"ts":{MINUTE}404,"type":"snapshot"}}"#
+                )
+            })
+            .into(),
+        name if name.starts_with("okx") => ["0", "1"]
+            .map(|over| {
+                format!(
+                    r#"{{"arg":{{"channel":"candle1m","instId":"{symbol}"}},"data":[["{MINUTE}000","1","1.6","1","1.5","7","9","9","{over}"]]}}"#
+                )
+            })
+            .into(),
+        other => panic!("say here how `{other}` tells that a bar is over"),
+    }
+}
+
+/// A frame of the venue's documented form that says of `symbol` that only cancels are taken, or nothing; `None` where no
+/// stream tells.
+pub fn halted(venue: Venue, symbol: &str) -> Option<String> {
+    Some(match venue.name() {
+        "kraken" => format!(
+            r#"{{"channel":"instrument","type":"update","data":{{"assets":[],"pairs":[{{"symbol":"{symbol}","base":"EUR","quote":"USD","status":"cancel_only","qty_precision":8,"qty_increment":0.00000001,"price_precision":5,"cost_precision":5,"marginable":true,"has_index":true,"cost_min":0.50,"margin_initial":0.20,"position_limit_long":500000,"position_limit_short":400000,"tick_size":0.00001,"price_increment":0.00001,"qty_min":0.50}}]}}}}"#
+        ),
+        "coinbase" => format!(
+            r#"{{"channel":"status","client_id":"","timestamp":"2023-02-09T20:29:49.753424311Z","sequence_num":0,"events":[{{"type":"snapshot","products":[{{"product_type":"SPOT","id":"{symbol}","base_currency":"BTC","quote_currency":"USD","base_increment":"0.00000001","quote_increment":"0.01","display_name":"BTC/USD","status":"offline","status_message":"","min_market_funds":"1"}}]}}]}}"#
+        ),
+        _ => return None,
+    })
+}
+
 /// The venue's limits on one connection, as its documentation states them.
 pub fn check_limits(venue: Venue, connection: &Connection) {
     let args: Vec<Vec<String>> = connection.first.iter().map(|text| args(text)).collect();

@@ -7,9 +7,11 @@ use domain::{Event, Instrument, InstrumentId, Venue};
 use engine::book::{Book, News};
 use engine::stats::BookStats;
 use serde_json::{Value, json};
+use venues::adapter::adapter;
+use venues::trades::{TradeIds, TradeWatch};
 
-/// What is counted of a book, by name.
-pub(super) const COUNTS: [&str; 9] = [
+/// What is counted of a book and of trades, by name.
+pub(super) const COUNTS: [&str; 12] = [
     "messages",
     "diffs_applied",
     "sequence_breaks",
@@ -19,6 +21,9 @@ pub(super) const COUNTS: [&str; 9] = [
     "checksums_total",
     "crossed",
     "gaps",
+    "trade_gaps",
+    "trades_missing",
+    "trades_repeated",
 ];
 
 /// One instrument in recordings.
@@ -33,7 +38,7 @@ pub(super) struct Track {
     applied: u64,
     diffs: u64,
     wholes: u64,
-    trades: u64,
+    trades: TradeWatch,
     quotes: u64,
     last_id: Option<u64>,
     now_ns: u64,
@@ -45,6 +50,8 @@ pub(super) struct Track {
 
 impl Track {
     pub(super) fn new(instrument: &Instrument, rules_recorded: bool) -> Track {
+        // An instrument comes from an adapter; were it none, its ids would prove nothing.
+        let ids = adapter(instrument.venue).map_or(TradeIds::Unordered, |a| a.trade_ids());
         Track {
             instrument: instrument.clone(),
             rules_recorded,
@@ -55,7 +62,7 @@ impl Track {
             applied: 0,
             diffs: 0,
             wholes: 0,
-            trades: 0,
+            trades: TradeWatch::new(ids),
             quotes: 0,
             last_id: None,
             now_ns: 0,
@@ -103,7 +110,7 @@ impl Track {
             }
             Event::Trade(trade) => {
                 self.clock.saw(recv_ns, trade.ts_venue_ns);
-                self.trades += 1;
+                self.trades.on(trade.trade_id);
             }
             _ => {}
         }
@@ -202,6 +209,9 @@ impl Track {
             "checksums_total" => self.stats.checksums,
             "crossed" => self.stats.crossed,
             "gaps" => self.stats.gaps,
+            "trade_gaps" => self.trades.counts().gaps,
+            "trades_missing" => self.trades.counts().missing,
+            "trades_repeated" => self.trades.counts().repeated,
             _ => 0,
         }
     }
@@ -213,7 +223,7 @@ impl Track {
             "rules": if self.rules_recorded { "recorded" } else { "assumed" },
             "diffs": self.diffs,
             "snapshots": self.wholes,
-            "trades": self.trades,
+            "trades": self.trades.counts().trades + self.trades.counts().repeated,
             "quotes": self.quotes,
             "book": self.book.state().name(),
             "bids": self.book.bids().iter().count(),

@@ -17,6 +17,7 @@ pub(super) fn inspect(files: &[PathBuf]) -> (u8, Value) {
 pub(super) fn counts<const N: usize>(of: &Value, keys: [&str; N]) -> [u64; N] {
     keys.map(|key| of[key].as_u64().unwrap_or_else(|| panic!("{key} in {of}")))
 }
+const TRADES: [&str; 3] = ["trade_gaps", "trades_missing", "trades_repeated"];
 const PROOFS: [&str; 5] = ["diffs_applied", "sequence_breaks", "tops_compared", "tops_equal", "crossed"];
 
 #[test]
@@ -31,6 +32,7 @@ fn the_published_facts_of_the_recorded_books_come_out() {
         let path = recorded_or_skip!("the_published_facts_of_the_recorded_books_come_out", file);
         let (exit, found) = inspect(&[path]);
         assert_eq!((exit, counts(&found, PROOFS)), (0, want), "{found}");
+        assert_eq!(counts(&found, TRADES), [0; 3], "no trade is missing or comes twice: {found}");
         assert_eq!((&found["messages"], &found["files"][0]["lines"]), (&json!(lines), &json!(lines)));
         assert_eq!((&found["unreadable"], &found["other"], &found["gaps"]), (&json!(0), &json!(0), &json!(0)));
         assert_eq!(found["files"][0]["snapshot_lines"], json!([snapshot]));
@@ -193,6 +195,21 @@ fn a_gap_is_counted_and_the_next_whole_book_heals_it() {
     let (exit, found) = days(&[&lines]);
     assert_eq!((exit, counts(&found, PROOFS)), (0, [2, 1, 1, 1, 0]), "{found}");
     assert_eq!(found["instruments"][0]["book"], "live");
+}
+
+#[test]
+fn trades_that_are_missing_or_come_twice_are_counted_over_files() {
+    let trade = |ms: u64, id: u64| {
+        format!(
+            r#"{ms}000000 {{"stream":"btcusdt@trade","data":{{"e":"trade","E":{ms},"s":"BTCUSDT","t":{id},"p":"10.00","q":"1.0","T":{ms},"m":true,"M":true}}}}"#
+        )
+    };
+    let before = [trade(MIDNIGHT - 30, 7), trade(MIDNIGHT - 20, 8)];
+    // 9 and 10 are in neither file, 8 in both, and 12 comes after 13.
+    let after = [8, 11, 13, 12].map(|id| trade(MIDNIGHT + id, id));
+    let (exit, found) = days(&[&before, &after]);
+    assert_eq!((exit, counts(&found, TRADES)), (0, [2, 2, 1]), "{found}");
+    assert_eq!((&found["instruments"][0]["trades"], &found["gaps"]), (&json!(6), &json!(0)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::text::fixed;
 use crate::dialect::View;
-use crate::klines::MINUTE_MS;
+use crate::klines::{Bar, MINUTE_MS};
 use crate::source::Wire;
 use crate::state::Symbol;
 use axum::extract::ws::Utf8Bytes;
@@ -41,7 +41,8 @@ pub fn wire(i: &Instrument, now_ns: u64, shift_ns: i64, event: &Event) -> Option
     Some(envelope(&format!("{}@{channel}", symbol.to_lowercase()), &data))
 }
 
-/// What else a trade makes the venue say: the aggregate, which is of this one trade, and the open bar of a minute.
+/// What else a trade makes the venue say: the aggregate, which is of this one trade, the open bar of a minute, and
+/// before it the bar that is over, for the last time.
 pub fn derived(view: &View<'_>, symbol: &Symbol, t: &Trade) -> Vec<Wire> {
     let i = &symbol.listed.instrument;
     let (name, lower, now_ms) = (&i.symbol, i.symbol.to_lowercase(), view.now_ns / NS_PER_MS);
@@ -49,18 +50,26 @@ pub fn derived(view: &View<'_>, symbol: &Symbol, t: &Trade) -> Vec<Wire> {
     let (trade_ms, maker) = (view.venue_ns(t.ts_venue_ns) / NS_PER_MS, t.aggressor == Side::Sell);
     let head = format!(r#"{{"e":"aggTrade","E":{now_ms},"s":"{name}","a":{id},"p":"{p}","q":"{q}","f":{id},"l":{id}"#);
     let mut wires = vec![envelope(&format!("{lower}@aggTrade"), &format!(r#"{head},"T":{trade_ms},"m":{maker}}}"#))];
-    if let Some((open_ms, bar)) = symbol.klines.newest(MINUTE_MS, t.ts_venue_ns) {
-        let [o, h, l, c] = bar.ohlc.map(|p| fixed(i.price(p)));
-        let (v, value, n) = (fixed(i.qty(bar.volume)), fixed(i.value(bar.value)), bar.trades);
-        let (bought, bought_value) = (fixed(i.qty(bar.taker_buy)), fixed(i.value(bar.taker_buy_value)));
-        let close_ms = open_ms + MINUTE_MS - 1;
-        let bar = format!(
-            r#"{{"t":{open_ms},"T":{close_ms},"s":"{name}","i":"1m","f":-1,"L":{id},"o":"{o}","c":"{c}","h":"{h}","l":"{l}","v":"{v}","n":{n},"x":false,"q":"{value}","V":"{bought}","Q":"{bought_value}","B":"0"}}"#
-        );
+    let over = symbol.klines.ended(MINUTE_MS, t.ts_venue_ns).map(|bar| (bar, true));
+    let open = symbol.klines.newest(MINUTE_MS, t.ts_venue_ns).map(|bar| (bar, false));
+    for ((open_ms, bar), is_over) in over.into_iter().chain(open) {
+        let last_id = if is_over { id.saturating_sub(1) } else { id };
+        let bar = kline(i, open_ms, &bar, last_id, is_over);
         let data = format!(r#"{{"e":"kline","E":{now_ms},"s":"{name}","k":{bar}}}"#);
         wires.push(envelope(&format!("{lower}@kline_1m"), &data));
     }
     wires
+}
+
+/// A minute's bar whose newest trade is `last_id`.
+fn kline(i: &Instrument, open_ms: u64, bar: &Bar, last_id: u64, is_over: bool) -> String {
+    let [o, h, l, c] = bar.ohlc.map(|p| fixed(i.price(p)));
+    let (v, value, n) = (fixed(i.qty(bar.volume)), fixed(i.value(bar.value)), bar.trades);
+    let (bought, bought_value) = (fixed(i.qty(bar.taker_buy)), fixed(i.value(bar.taker_buy_value)));
+    let (close_ms, name) = (open_ms + MINUTE_MS - 1, &i.symbol);
+    format!(
+        r#"{{"t":{open_ms},"T":{close_ms},"s":"{name}","i":"1m","f":-1,"L":{last_id},"o":"{o}","c":"{c}","h":"{h}","l":"{l}","v":"{v}","n":{n},"x":{is_over},"q":"{value}","V":"{bought}","Q":"{bought_value}","B":"0"}}"#
+    )
 }
 
 /// The combined-stream envelope.

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::Side;
-use domain::event::Level;
+use domain::event::{Allowed, Level};
 use serde_json::{Map, Value, json};
 use sim::rules;
 use std::collections::BTreeMap;
@@ -122,13 +122,22 @@ pub fn info(world: &mut World, params: &Params) -> Result<Value, ApiError> {
     }))
 }
 
+/// The venue's word for what a symbol lets be done; it has none for post-only.
+const fn status(allowed: Allowed) -> &'static str {
+    match allowed {
+        Allowed::All => "TRADING",
+        Allowed::PostOnly | Allowed::CancelOnly => "CANCEL_ONLY",
+        Allowed::Nothing => "HALT",
+    }
+}
+
 fn symbol_info(symbol: &Symbol) -> Value {
     let i = &symbol.listed.instrument;
     let (tick, lot) = (fixed(i.tick.times(1)), fixed(i.lot.times(1)));
     let whole = |n: u64| format!("{n}.00000000");
     json!({
         "symbol": i.symbol,
-        "status": "TRADING",
+        "status": status(symbol.allowed),
         "baseAsset": i.base,
         "baseAssetPrecision": 8,
         "quoteAsset": i.quote,

@@ -136,8 +136,6 @@ struct BybitSession {
     spot: bool,
     topics: BTreeSet<(usize, Topic)>,
     windows: BTreeMap<(usize, usize), Window>,
-    /// The newest bar of each, to tell when one is over.
-    open_bars: BTreeMap<(usize, u64), u64>,
     /// Best prices last told, for deltas.
     quoted: BTreeMap<usize, Quote>,
     chars: usize,
@@ -145,14 +143,7 @@ struct BybitSession {
 
 impl BybitSession {
     const fn new(spot: bool) -> BybitSession {
-        BybitSession {
-            spot,
-            topics: BTreeSet::new(),
-            windows: BTreeMap::new(),
-            open_bars: BTreeMap::new(),
-            quoted: BTreeMap::new(),
-            chars: 0,
-        }
+        BybitSession { spot, topics: BTreeSet::new(), windows: BTreeMap::new(), quoted: BTreeMap::new(), chars: 0 }
     }
 }
 
@@ -231,7 +222,7 @@ impl Session for BybitSession {
             Event::Trade(t) => {
                 let mut frames = Vec::new();
                 if self.topics.contains(&(at, Topic::Trade)) {
-                    frames.push(trade(view, at, t));
+                    frames.push(trade(view, at, t, self.spot));
                 }
                 if self.topics.contains(&(at, Topic::Liquidation)) && t.trade_id.is_multiple_of(LIQUIDATION_EVERY) {
                     frames.push(liquidation(view, at, t));
@@ -328,7 +319,7 @@ impl BybitSession {
     }
 
     /// The open bars; and one that is over, when its successor begins.
-    fn bars(&mut self, view: &View<'_>, at: usize, ts_ns: u64) -> Vec<Frame> {
+    fn bars(&self, view: &View<'_>, at: usize, ts_ns: u64) -> Vec<Frame> {
         let symbol = &view.symbols[at];
         let i = rules(symbol);
         let mut frames = Vec::new();
@@ -336,8 +327,7 @@ impl BybitSession {
             let Topic::Bar(name, minutes) = topic else { continue };
             let length_ms = minutes * MINUTE_MS;
             let Some((open_ms, bar)) = symbol.klines.newest(length_ms, ts_ns) else { continue };
-            let before = self.open_bars.insert((at, *minutes), open_ms).filter(|old| *old != open_ms);
-            let over = before.and_then(|old| symbol.klines.newest(length_ms, (old + length_ms - 1) * 1_000_000));
+            let over = symbol.klines.ended(length_ms, ts_ns);
             for (open_ms, bar, confirm) in over.map(|(o, b)| (o, b, true)).into_iter().chain([(open_ms, bar, false)]) {
                 let [o, h, l, c] = bar.ohlc.map(|p| i.price(p).to_string());
                 let row: Value = json!({"start": open_ms, "end": open_ms + length_ms - 1, "interval": name, "open": o,

@@ -10,6 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::Side;
+use domain::event::Allowed;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,19 +75,27 @@ async fn instruments(
     answer(now_ns, Ok(json!({"category": category, "list": rows, "nextPageCursor": ""})))
 }
 
+/// The venue's word for an instrument that trades or not.
+const fn status(allowed: Allowed) -> &'static str {
+    match allowed {
+        Allowed::All => "Trading",
+        Allowed::PostOnly | Allowed::CancelOnly | Allowed::Nothing => "Closed",
+    }
+}
+
 fn instrument(s: &Symbol, category: &str) -> Value {
     let i = rules(s);
     let (tick, lot) = (i.tick.times(1).to_string(), i.lot.times(1).to_string());
-    let (symbol, base, quote) = (i.symbol, i.base, i.quote);
+    let (symbol, base, quote, status) = (i.symbol, i.base, i.quote, status(s.allowed));
     if category == "spot" {
-        return json!({"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "innovation": "0", "status": "Trading",
+        return json!({"symbol": symbol, "baseCoin": base, "quoteCoin": quote, "innovation": "0", "status": status,
             "marginTrading": "none", "lotSizeFilter": {"basePrecision": lot, "quotePrecision": "0.0000001",
                 "minOrderQty": lot, "maxOrderQty": "83", "minOrderAmt": "5", "maxOrderAmt": "8000000",
                 "maxLimitOrderQty": "83", "maxMarketOrderQty": "41"},
             "priceFilter": {"tickSize": tick}, "riskParameters": {"priceLimitRatioX": "0.01",
                 "priceLimitRatioY": "0.01"}});
     }
-    json!({"symbol": symbol, "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": base,
+    json!({"symbol": symbol, "contractType": "LinearPerpetual", "status": status, "baseCoin": base,
         "quoteCoin": quote, "settleCoin": quote, "launchTime": "1584230400000", "deliveryTime": "0",
         "priceScale": "2", "leverageFilter": {"minLeverage": "1", "maxLeverage": "100", "leverageStep": "0.01"},
         "priceFilter": {"minPrice": tick, "maxPrice": "1999999.8", "tickSize": tick},

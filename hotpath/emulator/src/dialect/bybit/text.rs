@@ -27,20 +27,28 @@ pub fn book(
     view.frame(kind, at, text)
 }
 
-/// The venue's trade ids are no numbers.
-fn trade_id(id: u64) -> String {
-    format!("{:08x}-0000-5000-8000-{:012x}", id >> 32, id & 0xffff_ffff)
+/// Trade ids are numbers on spot. Of contracts they are UUIDs without any order, which differ from their first digits on.
+fn trade_id(id: u64, spot: bool) -> String {
+    if spot {
+        return (2_290_000_000_000_000_000 + id).to_string();
+    }
+    // The finalizer of splitmix64: one to one, and neighbours have nothing in common.
+    let mixed = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mixed = mixed ^ (mixed >> 31);
+    let [head, middle, tail] = [mixed >> 32, (mixed >> 16) & 0xffff, (mixed >> 4) & 0xfff];
+    format!("{head:08x}-{middle:04x}-5{tail:03x}-8000-{:012x}", id & 0xffff_ffff_ffff)
 }
 
 /// A trade; the side is the taker's.
-pub fn trade(view: &View<'_>, at: usize, t: &Trade) -> Frame {
+pub fn trade(view: &View<'_>, at: usize, t: &Trade, spot: bool) -> Frame {
     let i = rules(&view.symbols[at]);
     let side = match t.aggressor {
         Side::Buy => "Buy",
         Side::Sell => "Sell",
     };
     let row = json!({"T": ms(view.venue_ns(t.ts_venue_ns)), "s": i.symbol, "S": side, "v": i.qty(t.qty).to_string(),
-        "p": i.price(t.price).to_string(), "L": "PlusTick", "i": trade_id(t.trade_id), "BT": false, "RPI": false,
+        "p": i.price(t.price).to_string(), "L": "PlusTick", "i": trade_id(t.trade_id, spot), "BT": false, "RPI": false,
         "seq": t.trade_id});
     let topic = format!("publicTrade.{}", i.symbol);
     let text = json!({"topic": topic, "type": "snapshot", "ts": ms(view.now_ns), "data": [row]});

@@ -16,7 +16,7 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use axum::routing::get;
-use domain::event::{Level, Quote, Trade};
+use domain::event::{Allowed, Level, Quote, Trade};
 use domain::instrument::Contract;
 use domain::{Event, Instrument, InstrumentId, Side};
 use serde::Deserialize;
@@ -60,6 +60,8 @@ const MARKETS: [Offer; 3] = [
         trade: "0.4",
     },
 ];
+/// How often the state of all products is told although nothing changed.
+const STATUS_SECONDS: u64 = 5;
 const CHANNELS: [&str; 7] = ["level2", "market_trades", "ticker", "ticker_batch", "candles", "heartbeats", "status"];
 
 impl Dialect for Coinbase {
@@ -95,6 +97,14 @@ async fn connect(
     ws::open(upgrade, shared, peer, CoinbaseSession::default())
 }
 
+/// The venue's word for a product that does something or nothing.
+const fn status(allowed: Allowed) -> &'static str {
+    match allowed {
+        Allowed::Nothing => "offline",
+        Allowed::All | Allowed::PostOnly | Allowed::CancelOnly => "online",
+    }
+}
+
 /// One connection.
 #[derive(Debug, Default)]
 struct CoinbaseSession {
@@ -102,6 +112,7 @@ struct CoinbaseSession {
     wanted: BTreeMap<String, BTreeSet<usize>>,
     sequence: u64,
     heartbeats: u64,
+    seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,6 +153,9 @@ impl Session for CoinbaseSession {
             for at in &symbols {
                 frames.extend(self.first(view, &request.channel, *at));
             }
+            if request.channel == "status" {
+                frames.push(self.status(view, "snapshot", &symbols));
+            }
         } else {
             known.retain(|at| !symbols.contains(at));
             if symbols.is_empty() || known.is_empty() {
@@ -167,20 +181,25 @@ impl Session for CoinbaseSession {
                 frames
             }
             Event::Quote(q) if self.has("ticker", at) => vec![self.ticker(view, at, q)],
+            Event::Status(_) if self.has("status", at) => vec![self.status(view, "update", &BTreeSet::from([at]))],
             _ => Vec::new(),
         }
     }
 
     fn tick(&mut self, view: &View<'_>) -> Vec<Frame> {
+        self.seconds += 1;
+        let due = self.wanted.get("status").filter(|_| self.seconds.is_multiple_of(STATUS_SECONDS)).cloned();
+        let mut frames: Vec<Frame> = due.map(|symbols| self.status(view, "update", &symbols)).into_iter().collect();
         if !self.wanted.contains_key("heartbeats") {
-            return Vec::new();
+            return frames;
         }
         self.heartbeats += 1;
         let seconds = view.now_ns / 1_000_000_000;
         // As the service writes it, Go's own form of a time.
         let time = rfc3339(view.now_ns).replace('T', " ").replace('Z', " +0000 UTC");
         let event = json!({"current_time": format!("{time} m=+{seconds}.0"), "heartbeat_counter": self.heartbeats});
-        vec![self.frame(view, Kind::Other, 0, "heartbeats", &event.to_string())]
+        frames.push(self.frame(view, Kind::Other, 0, "heartbeats", &event.to_string()));
+        frames
     }
 
     fn listens(&self) -> bool {
@@ -270,6 +289,24 @@ impl CoinbaseSession {
         let rows: Vec<Value> = trades.iter().map(row).collect();
         let event = json!({"type": word, "trades": rows}).to_string();
         self.frame(view, Kind::Trade, at, "market_trades", &event)
+    }
+
+    /// What products let be done, as far as this channel tells: its only words are `online` and not, without the flags
+    /// that a product has over REST.
+    fn status(&mut self, view: &View<'_>, word: &str, symbols: &BTreeSet<usize>) -> Frame {
+        let row = |at: &usize| {
+            let symbol = &view.symbols[*at];
+            let i = rules(symbol);
+            let (tick, lot) = (plain(i.tick.times(1)), plain(i.lot.times(1)));
+            let name = format!("{}/{}", i.base, i.quote);
+            json!({"product_type": "SPOT", "id": i.symbol, "base_currency": i.base, "quote_currency": i.quote,
+                "base_increment": lot, "quote_increment": tick, "display_name": name,
+                "status": status(symbol.allowed), "status_message": "", "min_market_funds": "1"})
+        };
+        let rows: Vec<Value> = symbols.iter().map(row).collect();
+        let event = json!({"type": word, "products": rows}).to_string();
+        let frame = self.frame(view, Kind::Other, 0, "status", &event);
+        Frame { symbol: symbols.first().copied().filter(|_| symbols.len() == 1), ..frame }
     }
 
     fn ticker(&mut self, view: &View<'_>, at: usize, q: &Quote) -> Frame {

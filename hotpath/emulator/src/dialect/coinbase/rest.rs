@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use domain::event::Level;
+use domain::event::{Allowed, Level};
 use domain::{Instrument, Side};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -69,8 +69,10 @@ fn row(s: &Symbol) -> Value {
     json!({
         "product_id": i.symbol, "price": best, "base_increment": lot, "quote_increment": tick,
         "price_increment": tick, "quote_min_size": "1", "quote_max_size": "150000000", "base_min_size": lot,
-        "base_max_size": "3400", "status": "online", "is_disabled": false, "cancel_only": false,
-        "limit_only": false, "post_only": false, "trading_disabled": false, "auction_mode": false,
+        "base_max_size": "3400", "status": super::status(s.allowed), "is_disabled": false,
+        "cancel_only": s.allowed == Allowed::CancelOnly, "limit_only": false,
+        "post_only": s.allowed == Allowed::PostOnly, "trading_disabled": s.allowed == Allowed::Nothing,
+        "auction_mode": false,
         "product_type": "SPOT", "quote_currency_id": i.quote, "base_currency_id": i.base, "view_only": false,
         "product_venue": "CBE", "alias": "", "alias_to": [format!("{}C", i.symbol)],
     })

@@ -1,6 +1,7 @@
 //! Kraken Spot, WebSocket v2 and REST. Numbers are JSON numbers with all their digits, books are proven by a checksum
 //! and by nothing else, and what falls out of the subscribed depth is gone without a word.
 
+mod markets;
 mod rest;
 mod text;
 
@@ -110,6 +111,8 @@ struct KrakenSession {
     tickers: BTreeSet<usize>,
     /// Minutes of the bars wanted.
     bars: BTreeMap<usize, u64>,
+    /// What every market lets be done.
+    markets: bool,
     /// Something went out since the last heartbeat was due.
     spoke: bool,
 }
@@ -153,6 +156,9 @@ impl Session for KrakenSession {
                 let pong = json!({"method": "pong", "time_in": time, "time_out": time});
                 frames.push(view.reply(with_id(pong, &request)));
             }
+            "subscribe" | "unsubscribe" if request.params.channel == "instrument" => {
+                frames.extend(self.instruments(view, &request));
+            }
             "subscribe" | "unsubscribe" => {
                 for name in &request.params.symbol {
                     let result = self.subscribe(view, &request, name, &mut frames);
@@ -194,7 +200,8 @@ impl Session for KrakenSession {
     }
 
     fn listens(&self) -> bool {
-        !(self.books.is_empty() && self.trades.is_empty() && self.tickers.is_empty() && self.bars.is_empty())
+        let none = self.books.is_empty() && self.trades.is_empty() && self.tickers.is_empty() && self.bars.is_empty();
+        !none || self.markets
     }
 
     fn wants_book(&self, _view: &View<'_>, symbol: usize) -> bool {
@@ -227,6 +234,17 @@ fn with_id(mut answer: Value, request: &Request) -> Value {
 }
 
 impl KrakenSession {
+    /// Takes the subscription to all markets, which names no symbols.
+    fn instruments(&mut self, view: &View<'_>, request: &Request) -> Vec<Frame> {
+        let (on, whole) = (request.method == "subscribe", request.params.snapshot.unwrap_or(true));
+        self.markets = on;
+        let (time, result) = (rfc3339(view.now_ns), json!({"channel": "instrument", "snapshot": whole}));
+        let ack =
+            json!({"method": request.method, "result": result, "success": true, "time_in": time, "time_out": time});
+        let snapshot = (on && whole).then(|| markets::snapshot(view));
+        [view.reply(with_id(ack, request))].into_iter().chain(snapshot).collect()
+    }
+
     /// Takes one symbol of a subscription; what it brings at once goes to `frames`.
     fn subscribe(
         &mut self,
@@ -301,6 +319,7 @@ impl KrakenSession {
                 frames
             }
             Event::Quote(q) if self.tickers.contains(&at) => vec![ticker(view, at, q)],
+            Event::Status(_) if self.markets => vec![markets::update(view, at)],
             _ => Vec::new(),
         }
     }

@@ -81,11 +81,12 @@ async fn pairs(State(shared): State<Arc<Shared>>, Query(params): Query<Params>) 
         },
         None => world.symbols.iter().collect(),
     };
-    let rows: Map<String, Value> = wanted.into_iter().map(|s| pair(rules(s))).collect();
+    let rows: Map<String, Value> = wanted.into_iter().map(pair).collect();
     answer(Ok(Value::Object(rows)))
 }
 
-fn pair(i: &Instrument) -> (String, Value) {
+fn pair(s: &Symbol) -> (String, Value) {
+    let i = rules(s);
     let (key, alt, ws) = names(i);
     let row = json!({
         "altname": alt, "wsname": ws, "aclass_base": "currency", "base": i.base, "aclass_quote": "currency",
@@ -93,7 +94,7 @@ fn pair(i: &Instrument) -> (String, Value) {
         "lot_decimals": i.lot.scale, "lot_multiplier": 1, "leverage_buy": [], "leverage_sell": [],
         "fees": [[0, 0.4]], "fees_maker": [[0, 0.25]], "fee_volume_currency": "ZUSD", "margin_call": 80,
         "margin_stop": 40, "ordermin": "0.00005", "costmin": "0.5", "tick_size": i.tick.times(1).to_string(),
-        "status": "online",
+        "status": super::markets::status(s.allowed),
     });
     (key, row)
 }

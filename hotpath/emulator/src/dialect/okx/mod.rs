@@ -5,7 +5,7 @@ mod rest;
 use super::window::Window;
 use super::words::{ms, plain, rules};
 use super::{Dialect, Frame, Kind, News, Offer, Session, View};
-use crate::klines::MINUTE_MS;
+use crate::klines::{Bar, MINUTE_MS};
 use crate::line::Peer;
 use crate::state::{Shared, Symbol};
 use crate::traffic::{Limit, Limits};
@@ -211,7 +211,7 @@ impl Session for OkxSession {
                     frames.push(trade(view, at, t));
                 }
                 let minutes = BARS.iter().filter(|(_, minutes)| self.topics.contains(&(at, Topic::Bar(*minutes))));
-                frames.extend(minutes.filter_map(|(name, minutes)| bar(view, at, name, *minutes, news.ts_ns)));
+                frames.extend(minutes.flat_map(|(name, minutes)| bars(view, at, name, *minutes, news.ts_ns)));
                 frames
             }
             Event::Quote(q) if self.topics.contains(&(at, Topic::Ticker)) => vec![ticker(view, at, q)],
@@ -300,11 +300,16 @@ fn ticker(view: &View<'_>, at: usize, q: &Quote) -> Frame {
     view.frame(Kind::Quote, at, text.to_string())
 }
 
-fn bar(view: &View<'_>, at: usize, name: &str, minutes: u64, ts_ns: u64) -> Option<Frame> {
+/// The open bar, and before it the one that is over, when it is.
+fn bars(view: &View<'_>, at: usize, name: &str, minutes: u64, ts_ns: u64) -> Vec<Frame> {
     let symbol = &view.symbols[at];
     let i = rules(symbol);
-    let (open_ms, bar) = symbol.klines.newest(minutes * MINUTE_MS, ts_ns)?;
-    let arg = json!({"channel": format!("candle{name}"), "instId": i.symbol});
-    let text = json!({"arg": arg, "data": [rest::row(i, open_ms, &bar, false)]});
-    Some(view.frame(Kind::Bar, at, text.to_string()))
+    let over = symbol.klines.ended(minutes * MINUTE_MS, ts_ns).map(|bar| (bar, true));
+    let open = symbol.klines.newest(minutes * MINUTE_MS, ts_ns).map(|bar| (bar, false));
+    let frame = |((open_ms, bar), is_over): ((u64, Bar), bool)| {
+        let arg = json!({"channel": format!("candle{name}"), "instId": i.symbol});
+        let text = json!({"arg": arg, "data": [rest::row(i, open_ms, &bar, is_over)]});
+        view.frame(Kind::Bar, at, text.to_string())
+    };
+    over.into_iter().chain(open).map(frame).collect()
 }

@@ -3,12 +3,13 @@
 use super::super::words::{ms, plain, rules};
 use super::{BARS, rows};
 use crate::klines::{Bar, MINUTE_MS, Wanted};
-use crate::state::Shared;
+use crate::state::{Shared, Symbol};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use domain::event::Allowed;
 use domain::{Instrument, Side};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -41,21 +42,31 @@ async fn time(State(shared): State<Arc<Shared>>) -> Response {
     answer(Ok(json!([{"ts": ms(now_ns).to_string()}])))
 }
 
+/// The venue's word for what an instrument lets be done.
+const fn state(allowed: Allowed) -> &'static str {
+    match allowed {
+        Allowed::All => "live",
+        Allowed::PostOnly => "post_only",
+        Allowed::CancelOnly | Allowed::Nothing => "suspend",
+    }
+}
+
 async fn instruments(State(shared): State<Arc<Shared>>, Query(params): Query<Params>) -> Response {
     let world = shared.world();
     if params.get("instType").map(String::as_str) != Some("SPOT") {
         return answer(Err(("51000", "Parameter instType error")));
     }
     let only = params.get("instId");
-    let fits = |i: &&Instrument| only.is_none_or(|name| *name == i.symbol.as_str());
-    let row = |i: &Instrument| {
+    let fits = |s: &&Symbol| only.is_none_or(|name| *name == rules(s).symbol.as_str());
+    let row = |s: &Symbol| {
+        let i = rules(s);
         let (tick, lot) = (plain(i.tick.times(1)), plain(i.lot.times(1)));
         json!({"instType": "SPOT", "instId": i.symbol, "baseCcy": i.base, "quoteCcy": i.quote, "settleCcy": "",
             "ctVal": "", "ctMult": "", "ctValCcy": "", "ctType": "", "listTime": "1548133413000", "expTime": "",
-            "lever": "10", "tickSz": tick, "lotSz": lot, "minSz": "0.00001", "state": "live", "uly": "",
+            "lever": "10", "tickSz": tick, "lotSz": lot, "minSz": "0.00001", "state": state(s.allowed), "uly": "",
             "maxLmtSz": "9999999999", "maxMktSz": "1000000", "alias": "", "category": "1", "optType": "", "stk": ""})
     };
-    let rows: Vec<Value> = world.symbols.iter().map(rules).filter(fits).map(row).collect();
+    let rows: Vec<Value> = world.symbols.iter().filter(fits).map(row).collect();
     answer(if rows.is_empty() { Err(UNKNOWN) } else { Ok(Value::Array(rows)) })
 }
 

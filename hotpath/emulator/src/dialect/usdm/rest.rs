@@ -14,6 +14,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::Side;
+use domain::event::Allowed;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -56,12 +57,20 @@ async fn info(State(shared): State<Arc<Shared>>) -> Response {
     reply(Ok(body.to_string()))
 }
 
+/// The venue's word for a contract that trades or not; while it settles, nothing can be done.
+const fn status(allowed: Allowed) -> &'static str {
+    match allowed {
+        Allowed::All => "TRADING",
+        Allowed::PostOnly | Allowed::CancelOnly | Allowed::Nothing => "SETTLING",
+    }
+}
+
 fn row(symbol: &Symbol) -> Value {
     let i = rules(symbol);
     let (tick, lot) = (i.tick.times(1).to_string(), i.lot.times(1).to_string());
     let lots = |kind: &str| json!({"filterType": kind, "minQty": lot, "maxQty": "1000", "stepSize": lot});
     json!({"symbol": i.symbol, "pair": i.symbol, "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000_u64,
-    "onboardDate": 1_569_398_400_000_u64, "status": "TRADING", "baseAsset": i.base, "quoteAsset": i.quote,
+    "onboardDate": 1_569_398_400_000_u64, "status": status(symbol.allowed), "baseAsset": i.base, "quoteAsset": i.quote,
     "marginAsset": i.quote, "pricePrecision": i.tick.scale, "quantityPrecision": i.lot.scale,
     "underlyingType": "COIN", "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     "filters": [
