@@ -24,6 +24,16 @@ pub enum Reply {
     Error(String),
 }
 
+impl Reply {
+    /// Reads one reply off the front of `from`.
+    ///
+    /// # Errors
+    /// When there is no whole one, or what is there is none.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Reply> {
+        read(from, 0)
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Client {
@@ -64,7 +74,7 @@ impl Client {
             }
         }
         self.stream.get_mut().write_all(&bytes)?;
-        commands.iter().map(|_| read(&mut self.stream, 0)).collect()
+        commands.iter().map(|_| Reply::read(&mut self.stream)).collect()
     }
 }
 
@@ -108,7 +118,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> io::Result<Reply> {
-        read(&mut text.as_bytes(), 0)
+        Reply::read(&mut text.as_bytes())
     }
 
     /// The examples of the protocol's specification.
