@@ -97,6 +97,9 @@ fn read(from: &mut impl BufRead, nested: u8) -> io::Result<Reply> {
             Ok(length) if length <= REPLY_MAX => {
                 let mut bytes = vec![0; length + 2];
                 from.read_exact(&mut bytes)?;
+                if !bytes.ends_with(b"\r\n") {
+                    return Err(wrong("it is longer than it says"));
+                }
                 bytes.truncate(length);
                 String::from_utf8(bytes).map(|text| Reply::Text(Some(text))).map_err(|_| wrong("it is no text"))
             }
@@ -141,5 +144,12 @@ mod tests {
         {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    /// Else the rest of it would be read as the reply to the next command.
+    #[test]
+    fn a_text_longer_than_it_says_is_no_reply() {
+        assert!(parse("$5\r\nhello you\r\n").is_err());
+        assert!(parse("*1\r\n$2\r\n\r\n\n\r\n").is_err());
     }
 }

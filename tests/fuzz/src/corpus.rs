@@ -5,6 +5,7 @@ use crate::market::Market;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use venues::recording::{Recording, What};
 
 /// Longest recorded message that is taken: larger ones are many times the same, and slow.
@@ -16,9 +17,16 @@ const LOOKED_AT: usize = 6000;
 
 /// Frames of a venue: single ones, and some that follow each other.
 pub fn feed(venue: &str) -> Vec<Vec<u8>> {
+    // Several targets begin with frames.
+    static FOUND: Mutex<BTreeMap<String, Vec<Vec<u8>>>> = Mutex::new(BTreeMap::new());
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    found.entry(venue.to_owned()).or_insert_with(|| frames(venue)).clone()
+}
+
+fn frames(venue: &str) -> Vec<Vec<u8>> {
     let mut all = vec![Market::of(venue).good.as_bytes().to_vec()];
     all.extend(examples(venue).iter().map(|text| text.as_bytes().to_vec()));
-    let name = format!("feed_{}", venue.replace('-', "_"));
+    let name = format!("recorded part of the corpus of feed_{}", venue.replace('-', "_"));
     let of_others = folders(venue).iter().flat_map(|folder| fixtures(&name, folder));
     all.extend(of_others.map(String::into_bytes));
     let Some((file, _)) = recordings(venue) else { return all };
@@ -39,7 +47,7 @@ pub fn feed(venue: &str) -> Vec<Vec<u8>> {
 
 /// Answers of a venue.
 pub fn answers(venue: &str) -> Vec<Vec<u8>> {
-    let name = format!("answers_{}", venue.replace('-', "_"));
+    let name = format!("recorded part of the corpus of answers_{}", venue.replace('-', "_"));
     let mut all: Vec<Vec<u8>> = answers_by_hand(venue).iter().map(|text| text.as_bytes().to_vec()).collect();
     let of_others = folders(venue).iter().flat_map(|folder| fixtures(&name, folder));
     all.extend(of_others.map(String::into_bytes));
@@ -135,10 +143,17 @@ fn examples(venue: &str) -> &'static [&'static str] {
             r#"{"e":"aggTrade","E":1672515782136,"s":"BTCUSDT","a":12345,"p":"0.01","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true}"#,
             r#"{"e":"kline","E":1672515782136,"s":"BTCUSDT","k":{"t":1672515780000,"T":1672515839999,"s":"BTCUSDT","i":"1m","f":100,"L":200,"o":"0.10","c":"0.20","h":"0.25","l":"0.15","v":"1000","n":100,"x":false,"q":"1.0000","V":"500","Q":"0.500","B":"123456"}}"#,
         ],
-        "binance-usdm" | "binance-coinm" => &[
+        "binance-usdm" => &[
+            "{\"stream\":\"btcusdt@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":123456789,\"T\":123456788,\"s\":\"BTCUSDT\",\"U\":157,\"u\":160,\"pu\":149,\"b\":[[\"0.2\",\"10\"]],\"a\":[[\"0.3\",\"100\"]]}}\n{\"lastUpdateId\":158,\"E\":1,\"T\":1,\"bids\":[[\"0.2\",\"9\"]],\"asks\":[[\"0.4\",\"1\"]]}\n{\"stream\":\"btcusdt@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":123456789,\"T\":123456788,\"s\":\"BTCUSDT\",\"U\":163,\"u\":164,\"pu\":160,\"b\":[[\"0.2\",\"0\"]],\"a\":[]}}",
             r#"{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSDT","p":"11794.15","i":"11784.62","P":"11784.25","r":"0.00038167","T":1562306400000}"#,
-            r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"9910","ap":"9910","X":"FILLED","l":"0.014","z":"0.014","T":1568014460893}}"#,
-            r#"{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":123456789,"T":123456788,"s":"BTCUSDT","U":157,"u":160,"pu":149,"b":[["0.2","10"]],"a":[["0.3","100"]]}}"#,
+            r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"14","p":"9910","ap":"9910","X":"FILLED","l":"14","z":"14","T":1568014460893}}"#,
+            r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":123456789,"T":123456785,"s":"BTCUSDT","t":5933014,"p":"0.1","q":"100","X":"MARKET","m":true}}"#,
+        ],
+        "binance-coinm" => &[
+            "{\"stream\":\"btcusd_perp@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":123456789,\"T\":123456788,\"s\":\"BTCUSD_PERP\",\"U\":157,\"u\":160,\"pu\":149,\"b\":[[\"0.2\",\"10\"]],\"a\":[[\"0.3\",\"100\"]]}}\n{\"lastUpdateId\":158,\"E\":1,\"T\":1,\"bids\":[[\"0.2\",\"9\"]],\"asks\":[[\"0.4\",\"1\"]]}\n{\"stream\":\"btcusd_perp@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":123456789,\"T\":123456788,\"s\":\"BTCUSD_PERP\",\"U\":163,\"u\":164,\"pu\":160,\"b\":[[\"0.2\",\"0\"]],\"a\":[]}}",
+            r#"{"e":"markPriceUpdate","E":1562305380000,"s":"BTCUSD_PERP","p":"11794.15","i":"11784.62","P":"11784.25","r":"0.00038167","T":1562306400000}"#,
+            r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSD_PERP","S":"SELL","o":"LIMIT","f":"IOC","q":"14","p":"9910","ap":"9910","X":"FILLED","l":"14","z":"14","T":1568014460893}}"#,
+            r#"{"stream":"btcusd_perp@trade","data":{"e":"trade","E":123456789,"T":123456785,"s":"BTCUSD_PERP","t":5933014,"p":"0.1","q":"100","X":"MARKET","m":true}}"#,
         ],
         "kraken" => &[
             "{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":45283.50,\"qty\":0.10000000}],\"asks\":[{\"price\":45285.20,\"qty\":0.00100000}]}]}\n{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/USD\",\"bids\":[{\"price\":45283.50,\"qty\":0}],\"asks\":[]}]}",

@@ -39,7 +39,13 @@ venues!(
     okx = "okx",
 );
 
-fn run(market: &Market, bytes: &[u8]) {
+/// How far inputs come: events that they tell, and how many of them left a live book behind.
+pub fn reach(venue: &str, inputs: &[Vec<u8>]) -> (usize, usize) {
+    let books = inputs.iter().map(|bytes| run(Market::of(venue), bytes));
+    books.fold((0, 0), |(events, live), books| (events + books.events, live + books.live))
+}
+
+fn run(market: &Market, bytes: &[u8]) -> Books {
     let text = String::from_utf8_lossy(bytes);
     let (mut feed, mut twin) = (market.feed(), market.feed());
     let mut books = Books::new(&market.instruments);
@@ -59,6 +65,7 @@ fn run(market: &Market, bytes: &[u8]) {
     let (want, _) = read(&mut *market.feed(), market.good);
     assert!(want.iter().any(|said| matches!(said, Said::Event(_))), "the good frame is none: {want:?}");
     assert!(result.is_ok() && said == want, "afterwards a good frame says {said:?}, {result:?}");
+    books
 }
 
 fn read(feed: &mut dyn Feed, frame: &str) -> (Vec<Said>, Result<(), DecodeError>) {
@@ -82,12 +89,15 @@ pub(crate) struct Books {
     books: BTreeMap<InstrumentId, Book>,
     stats: BookStats,
     now_ns: u64,
+    events: usize,
+    /// Events after which a book was live.
+    live: usize,
 }
 
 impl Books {
     pub(crate) fn new(instruments: &[Instrument]) -> Books {
         let books = instruments.iter().map(|i| (i.id, Book::new(i))).collect();
-        Books { books, stats: BookStats::default(), now_ns: 1_700_000_000_000_000_000 }
+        Books { books, stats: BookStats::default(), now_ns: 1_700_000_000_000_000_000, events: 0, live: 0 }
     }
 
     fn hear(&mut self, market: &Market, frame: &str, said: &Said) {
@@ -108,6 +118,7 @@ impl Books {
     pub(crate) fn event(&mut self, event: &Event) {
         check_event(event);
         self.now_ns += 100_000_000;
+        self.events += 1;
         let id = match event {
             Event::BookSnapshot(b) => b.instrument,
             Event::BookDelta(d) => d.instrument,
@@ -128,6 +139,7 @@ impl Books {
             _ => return,
         };
         check_book(book);
+        self.live += usize::from(book.is_live());
     }
 }
 

@@ -22,6 +22,8 @@ mod private;
 mod records;
 mod words;
 
+pub use feeds::reach;
+
 /// A parser under any input.
 #[derive(Debug)]
 pub struct Target {

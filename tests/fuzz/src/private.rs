@@ -71,6 +71,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let event = text.replace("x-TD67BGP9-T0000000000000", "trd-0000002a-1-7").replace("ETHUSDT", "BTCUSDT");
         format!(r#"{{"subscriptionId":0,"event":{event}}}"#).into_bytes()
     };
-    all.extend(corpus::fixtures("binance_user", "rest/nautilus/binance/spot/user_data_json").into_iter().map(ours));
+    all.extend(
+        corpus::fixtures("recorded part of the corpus of binance_user", "rest/nautilus/binance/spot/user_data_json")
+            .into_iter()
+            .map(ours),
+    );
     all
 }

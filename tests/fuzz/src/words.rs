@@ -17,6 +17,8 @@ use webhook::message::{self, Refusal};
 pub(crate) fn redis(bytes: &[u8]) {
     let mut rest = bytes;
     while let Ok(reply) = Reply::read(&mut rest) {
+        let taken = &bytes[..bytes.len() - rest.len()];
+        assert!(taken.ends_with(b"\r\n"), "{reply:?} ends within {:?}", String::from_utf8_lossy(taken));
         let written = written(&reply);
         let back = Reply::read(&mut written.as_slice());
         assert!(back.as_ref().is_ok_and(|back| *back == reply), "{reply:?} comes back as {back:?}");
@@ -89,7 +91,9 @@ pub(crate) fn webhook(bytes: &[u8]) {
     let read = |in_path| message::read(bytes, in_path, secret, "52.89.214.238".to_owned(), *now);
     let wrong = read(Some("0123456789abcdef0123456789abcdeF"));
     assert_eq!(wrong, Err(Refusal::Secret), "another secret opens nothing");
-    let knows = serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|value| value["secret"] == SECRET);
+    // Escapes can hide it from this look.
+    let text = String::from_utf8_lossy(bytes);
+    let knows = text.contains(SECRET) || text.contains('\\');
     for in_path in [None, Some(SECRET)] {
         let Ok(alert) = read(in_path) else { continue };
         assert!(in_path.is_some() || knows, "taken without the secret: {alert:?}");

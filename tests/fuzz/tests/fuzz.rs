@@ -44,6 +44,16 @@ fn check(target: &Target, input: &[u8], which: &str) {
     );
 }
 
+/// Examples by hand alone bring every venue's books to life: else the targets would look at errors only.
+#[test]
+fn seeds_reach_what_they_are_for() {
+    for adapter in venues::adapter::adapters() {
+        let name = adapter.venue().to_string();
+        let (events, live) = fuzz::reach(&name, &fuzz::corpus::feed(&name));
+        assert!(events > 4 && live > 0, "{name}: {events} events, {live} with a live book");
+    }
+}
+
 macro_rules! tests {
     ($($name:ident)*) => {
         $(#[test]
