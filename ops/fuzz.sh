@@ -35,7 +35,6 @@ failed=""
 printf '%-22s %8s %12s %7s\n' target seconds executions covered
 for target in ${FUZZ_TARGETS:-$all}; do
   log="$corpus/$target.log"
-  # A line of output less than a minute old is all that libFuzzer promises, so the end is read from its log.
   if FUZZ_TARGET="$target" "$program" "$corpus/$target" -max_total_time="$seconds" -max_len=32768 -timeout=20 \
       -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$kept/$target-" >"$log" 2>&1; then
     ended=""

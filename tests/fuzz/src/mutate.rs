@@ -46,7 +46,7 @@ impl Draw {
     /// The next one.
     ///
     /// Source: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators" (2014).
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -54,7 +54,7 @@ impl Draw {
     }
     /// One of `0..n`; 0 when `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % (n.max(1) as u64)).unwrap_or(0)
+        usize::try_from(self.number() % (n.max(1) as u64)).unwrap_or(0)
     }
     fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
         all[self.below(all.len())]
@@ -104,7 +104,7 @@ fn put(bytes: &mut Vec<u8>, from: usize, to: usize, piece: &[u8]) {
 fn flip(draw: &mut Draw, bytes: &mut [u8]) {
     let at = draw.below(bytes.len());
     if let Some(byte) = bytes.get_mut(at) {
-        *byte = if draw.below(2) == 0 { *byte ^ (1 << draw.below(8)) } else { draw.next().to_le_bytes()[0] };
+        *byte = if draw.below(2) == 0 { *byte ^ (1 << draw.below(8)) } else { draw.number().to_le_bytes()[0] };
     }
 }
 

@@ -65,7 +65,7 @@ fn exact(text: &str, step: Increment) -> Option<Option<i128>> {
     let scale = u32::from(step.scale);
     let beyond = u32::try_from(fraction.len()).ok()?.saturating_sub(scale);
     // Both as whole numbers of the finer of the two.
-    let up = scale.checked_sub(u32::try_from(fraction.len()).ok()?).unwrap_or(0);
+    let up = scale.saturating_sub(u32::try_from(fraction.len()).ok()?);
     // A zero more in front is none, and gives zeros alone a digit.
     let digits: i128 = format!("0{whole}{fraction}").parse().ok()?;
     let number = digits.checked_mul(10i128.checked_pow(up)?)?;

@@ -75,6 +75,7 @@ pub(crate) fn watched_seeds() -> Vec<Vec<u8>> {
     EXAMPLES.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+const STRATEGY: &[u8] = b"strategy\n";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 static ALERTS: LazyLock<(Secret, DateTime<Utc>)> = LazyLock::new(|| {
@@ -178,31 +179,33 @@ pub(crate) fn workflow_seeds() -> Vec<Vec<u8>> {
     all
 }
 
-/// The user's settings, or one of the user's strategies when it begins like one.
+/// The user's settings, or behind the word `strategy` one of the user's strategies.
 pub(crate) fn settings(bytes: &[u8]) {
-    let name = if bytes.starts_with(b"rule") || bytes.starts_with(b"#") { "own.toml" } else { "traider.toml" };
+    let own = bytes.strip_prefix(STRATEGY);
+    let (name, bytes) = own.map_or(("traider.toml", bytes), |bytes| ("own.toml", bytes));
     Scratch::with(name, bytes, |path| {
         let home = Home::locate(path.parent());
         let mut flags = BTreeMap::new();
-        if name == "own.toml" {
+        if own.is_some() {
             let strategies = home.config().join("strategies");
             std::fs::create_dir_all(&strategies).expect("our own folder");
             std::fs::copy(path, strategies.join("own.toml")).expect("our own file");
             flags.insert("run.strategies".to_owned(), serde_json::json!(["own"]));
         }
-        let loaded = settings::config::load(&home, (name == "traider.toml").then_some(path), &flags);
+        let loaded = settings::config::load(&home, own.is_none().then_some(path), &flags);
+        if let Ok(loaded) = loaded {
+            assert!(loaded.engine_config().is_ok(), "loaded, but of no use to the engine");
+            assert!(!loaded.origins.is_empty());
+        }
         if home.config().exists() {
             std::fs::remove_dir_all(home.config()).expect("our own folder");
         }
-        let Ok(loaded) = loaded else { return };
-        assert!(name == "own.toml" || loaded.engine_config().is_ok(), "loaded, but of no use to the engine");
-        assert!(!loaded.origins.is_empty());
     });
 }
 
 pub(crate) fn settings_seeds() -> Vec<Vec<u8>> {
     let mut all = corpus::checkout_files("config", "toml");
-    all.extend(corpus::checkout_files("config/strategies", "toml"));
+    all.extend(corpus::checkout_files("config/strategies", "toml").iter().map(|text| [STRATEGY, text].concat()));
     all.push(b"[engine.risk]\norder_value_max = \"5\"\n[run]\nstrategies = [\"ema-cross\"]\n".to_vec());
     all
 }
