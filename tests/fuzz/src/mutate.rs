@@ -5,7 +5,7 @@
 const LENGTH_MAX: usize = 1 << 17;
 
 /// Numbers at the ends of the types that hold them, and texts that are nearly numbers.
-const NUMBERS: [&str; 20] = [
+const NUMBERS: [&str; 22] = [
     "0",
     "-0",
     "-1",
@@ -26,6 +26,8 @@ const NUMBERS: [&str; 20] = [
     "340282366920938463463374607431768211456",
     "0.0000000000000000000000000000000000000001",
     "1e400",
+    "1e-2147483648",
+    "1e2147483647",
 ];
 
 /// Pieces of what our parsers read.

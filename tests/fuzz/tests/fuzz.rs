@@ -1,5 +1,6 @@
 //! Every target over its corpus, then over mutations of it drawn from one seed. `FUZZ_SEED` draws others, `FUZZ_ROUNDS` how
 //! many. A failure leaves its input in a file and says how to run it again.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic like the tests themselves")]
 
 use fuzz::mutate::{Draw, mutate};
 use fuzz::{TARGETS, Target, target};
