@@ -36,7 +36,7 @@ printf '%-22s %8s %12s %7s\n' target seconds executions covered
 for target in ${FUZZ_TARGETS:-$all}; do
   log="$corpus/$target.log"
   if FUZZ_TARGET="$target" "$program" "$corpus/$target" -max_total_time="$seconds" -max_len=32768 -timeout=20 \
-      -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$kept/$target-" >"$log" 2>&1; then
+      -dict="$corpus/dictionary" -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$kept/$target-" >"$log" 2>&1; then
     ended=""
   else
     ended="FAILED, see $log"

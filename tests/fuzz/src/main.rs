@@ -1,7 +1,7 @@
 //! Beside the fuzz targets: writes what they start from, and runs one input again.
 //!
 //! ```text
-//! fuzz seeds FOLDER          a folder of inputs per target, and the targets' names on standard output
+//! fuzz seeds FOLDER          a folder of inputs per target, a dictionary, and the targets' names on standard output
 //! fuzz repeat TARGET FILE..  each file through the target
 //! ```
 
@@ -19,6 +19,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn seeds(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    std::fs::write(folder.join("dictionary"), fuzz::mutate::dictionary()).context("cannot write the dictionary")?;
     for target in fuzz::TARGETS {
         let folder = folder.join(target.name);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;

@@ -36,6 +36,12 @@ const PIECES: [&str; 24] = [
     "\"", "\\", ",", ":", "=", ".", "snapshot", "update", "\u{e9}", "-",
 ];
 
+/// The same numbers and pieces as libFuzzer takes them: a quoted text a line, every byte escaped.
+pub fn dictionary() -> String {
+    let escaped = |piece: &str| piece.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    NUMBERS.iter().chain(&PIECES).map(|piece| format!("\"{}\"\n", escaped(piece))).collect()
+}
+
 /// Numbers drawn from a seed; SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Draw(u64);
