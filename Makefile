@@ -7,7 +7,7 @@ PAGE  := -p traider -p traiderd -p emulator -p dashboard
 HOME_FLAG := $(if $(TRAIDER_HOME),--home $(TRAIDER_HOME),)
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help run test check bench bench-queue soak fmt clean build research setup
+.PHONY: help run test check bench bench-queue soak fuzz fmt clean build research setup
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ soak: setup ## The long campaigns in full: kills, crashes, seeds
 	cargo build --locked --workspace --bins --tests
 	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace --test e2e -- --nocapture
 	TRAIDER_SOAK=1 cargo test --locked --workspace --test suite campaign -- --nocapture
+
+fuzz: ## Every parser under libFuzzer, FUZZ_SECONDS (60) each; needs a nightly compiler
+	@sh ops/fuzz.sh
 
 build: ## Build the light programs (release)
 	cargo build --release --locked $(PAGE) -p worker -p webhook -p fanout

@@ -24,6 +24,16 @@ pub enum Reply {
     Error(String),
 }
 
+impl Reply {
+    /// Reads one reply off the front of `from`.
+    ///
+    /// # Errors
+    /// When there is no whole one, or what is there is none.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Reply> {
+        read(from, 0)
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Client {
@@ -64,7 +74,7 @@ impl Client {
             }
         }
         self.stream.get_mut().write_all(&bytes)?;
-        commands.iter().map(|_| read(&mut self.stream, 0)).collect()
+        commands.iter().map(|_| Reply::read(&mut self.stream)).collect()
     }
 }
 
@@ -87,6 +97,9 @@ fn read(from: &mut impl BufRead, nested: u8) -> io::Result<Reply> {
             Ok(length) if length <= REPLY_MAX => {
                 let mut bytes = vec![0; length + 2];
                 from.read_exact(&mut bytes)?;
+                if !bytes.ends_with(b"\r\n") {
+                    return Err(wrong("it is longer than it says"));
+                }
                 bytes.truncate(length);
                 String::from_utf8(bytes).map(|text| Reply::Text(Some(text))).map_err(|_| wrong("it is no text"))
             }
@@ -108,7 +121,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> io::Result<Reply> {
-        read(&mut text.as_bytes(), 0)
+        Reply::read(&mut text.as_bytes())
     }
 
     /// The examples of the protocol's specification.
@@ -131,5 +144,12 @@ mod tests {
         {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    /// Else the rest of it would be read as the reply to the next command.
+    #[test]
+    fn a_text_longer_than_it_says_is_no_reply() {
+        assert!(parse("$5\r\nhello you\r\n").is_err());
+        assert!(parse("*1\r\n$2\r\n\r\n\n\r\n").is_err());
     }
 }

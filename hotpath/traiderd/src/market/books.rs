@@ -1,5 +1,5 @@
 //! What is asked of one venue over HTTP, as a machine: whole books that the engine wants, books that stand in for a stream
-//! that is away, the venue's time. Questions come out when they are due, answers go in; it does no I/O and asks no clock.
+//! that is away, the venue's time, and what no stream tells. Questions come out when they are due, answers go in; it does no I/O and asks no clock.
 
 use super::line::Sink;
 use super::stream::{Stream, VenueClock};
@@ -11,7 +11,8 @@ use domain::{Event, Instrument, InstrumentId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use venues::adapter::{Adapter, Request};
+use venues::adapter::{Adapter, Request, Said};
+use venues::poll::Poll;
 use venues::wire::SymbolTable;
 
 /// Time between two questions for the venue's time, ns.
@@ -30,6 +31,8 @@ pub enum Question {
     StandIn(usize, InstrumentId),
     /// The venue's time.
     Time,
+    /// The poll of this number.
+    Poll(usize),
 }
 
 /// What is to be said on a connection.
@@ -67,6 +70,9 @@ pub struct Books {
     due: VecDeque<Question>,
     /// When the time is asked for next, ns; `None` = never, because the source has a time of its own.
     time_due_ns: Option<u64>,
+    /// What no stream tells, each with when it is due, ns; none where the source has a time of its own.
+    polls: Vec<(Poll, u64)>,
+    said: Vec<Said>,
 }
 
 impl Books {
@@ -77,7 +83,10 @@ impl Books {
         clock: Arc<VenueClock>,
         asks_time: bool,
     ) -> Books {
-        Books { adapter, table, clock, seen: Vec::new(), due: VecDeque::new(), time_due_ns: asks_time.then_some(0) }
+        let polls = if asks_time { adapter.polls(table.instruments()) } else { Vec::new() };
+        let polls = polls.into_iter().map(|poll| (poll, 0)).collect();
+        let (seen, due, time_due_ns) = (Vec::new(), VecDeque::new(), asks_time.then_some(0));
+        Books { adapter, table, clock, seen, due, time_due_ns, polls, said: Vec::new() }
     }
 
     /// Adds a connection; its number is how many there were.
@@ -108,9 +117,14 @@ impl Books {
         if let Some(question) = self.due.pop_front() {
             return Some(question);
         }
-        let due = self.time_due_ns.filter(|at| *at <= now_ns)?;
-        self.time_due_ns = Some(due.max(now_ns) + TIME_AGAIN_NS);
-        Some(Question::Time)
+        if self.time_due_ns.is_some_and(|at| at <= now_ns) {
+            self.time_due_ns = Some(now_ns + TIME_AGAIN_NS);
+            return Some(Question::Time);
+        }
+        let poll = self.polls.iter().position(|(_, at)| *at <= now_ns)?;
+        let every = u64::try_from(self.polls[poll].0.every.as_nanos()).unwrap_or(u64::MAX);
+        self.polls[poll].1 = now_ns.saturating_add(every);
+        Some(Question::Poll(poll))
     }
 
     /// While a stream is away, its books come over HTTP.
@@ -140,6 +154,7 @@ impl Books {
         match question {
             Question::Book(id) | Question::StandIn(_, id) => Some(self.adapter.book_request(self.table.by_id(id)?)),
             Question::Time => Some(self.adapter.time_request()),
+            Question::Poll(at) => Some(self.polls.get(at)?.0.request.clone()),
         }
     }
 
@@ -166,6 +181,7 @@ impl Books {
                 }
                 Ok(())
             }
+            Question::Poll(at) => self.polled(at, now_ns, answer, sink),
             Question::Book(id) => {
                 let event = match self.read(id, answer) {
                     Ok(book) => Event::BookSnapshot(book),
@@ -178,6 +194,28 @@ impl Books {
                 Err(_) => Ok(()),
             },
         }
+    }
+
+    fn polled(
+        &mut self,
+        at: usize,
+        now_ns: u64,
+        answer: Result<&str, String>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Gone> {
+        let Some((poll, _)) = self.polls.get(at) else { return Ok(()) };
+        let read = |text: &str| {
+            self.adapter.read_poll(poll, text, &self.table, &mut self.said).map_err(|error| error.to_string())
+        };
+        if let Err(error) = answer.and_then(read) {
+            tracing::debug!(venue = %self.adapter.venue(), what = ?poll.what, error, "no answer to a poll");
+        }
+        for said in self.said.drain(..) {
+            if let Said::Event(event) = said {
+                sink.tell(now_ns, event)?;
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, id: InstrumentId, answer: Result<&str, String>) -> Result<BookSnapshot, String> {

@@ -1,7 +1,7 @@
 //! The thread of one connection: opens it within the venue's limits, reads frames into its [`Line`], says what has to be
 //! said; opens it again when it is lost, is about to end, or is of no more use.
 
-use super::line::{Line, Setup, Sink};
+use super::line::{Line, Setup, Sink, Trades};
 use super::tape::TapeTx;
 use crate::backoff::{self, Backoff};
 use crate::clock::stamp_ns;
@@ -71,7 +71,7 @@ impl Reader {
 
     fn follow(&mut self) -> Result<(), Gone> {
         let mut backoff = Backoff::default();
-        let mut announced = self.role == Role::Watched;
+        let (mut trades, mut announced) = (Trades::default(), self.role == Role::Watched);
         while !self.stop.load(Ordering::Relaxed) {
             let Some(opened) = self.open_in_turn() else { continue };
             match opened {
@@ -84,11 +84,11 @@ impl Reader {
                         self.tx.tell(now_ns, Event::Link(Link { venue, channel: Channel::Market, up: true }))?;
                     }
                     self.record(|tape| tape.connect(&self.setup.connection.url));
-                    let mut line = Line::open(self.setup.clone(), now_ns);
+                    let mut line = Line::open(self.setup.clone(), std::mem::take(&mut trades), now_ns);
                     let End::Lost(cause) = self.read(socket, &mut line)? else { return Ok(()) };
                     tracing::warn!(name = self.setup.name, cause, "connection lost");
                     self.record(|tape| tape.close(&cause));
-                    line.lose(stamp_ns(), &mut self.tx)?;
+                    trades = line.lose(stamp_ns(), &mut self.tx)?;
                     if since.elapsed() > HELD {
                         backoff = Backoff::default();
                     }

@@ -4,7 +4,7 @@
 use super::stream::{Stream, VenueClock};
 use crate::inbox::{Body, Gone, Item, Tx};
 use crate::telemetry::{count, get};
-use domain::event::note;
+use domain::event::{Trade, note};
 use domain::{Event, InstrumentId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use venues::adapter::{Adapter, Connection, Discipline, Feed, Said};
 use venues::limit::{Leave, Window};
 use venues::stall::{Patience, Stall};
+use venues::trades::{TradeCounts, TradeNews, TradeWatch};
 use venues::wire::{SymbolTable, source_time};
 
 /// A connection is given up when it has been silent for so many times what has its books asked for over HTTP, and not
@@ -53,6 +54,37 @@ impl Sink for Vec<Item> {
     }
 }
 
+/// The trades that connections of one reader brought, one after the other: it outlives each of them.
+#[derive(Debug, Default)]
+pub struct Trades {
+    /// Each instrument's watch, and the venue's newest time of its trades, ns.
+    watches: BTreeMap<InstrumentId, (TradeWatch, u64)>,
+}
+
+impl Trades {
+    /// True when the trade was there already: venues tell their last trades again after a reconnect.
+    fn is_known(&mut self, setup: &Setup, trade: &Trade) -> bool {
+        let new = || TradeWatch::new(setup.adapter.trade_ids());
+        let (watch, newest_ns) = self.watches.entry(trade.instrument).or_insert_with(|| (new(), 0));
+        let mut news = watch.on(trade.trade_id);
+        if news == TradeNews::Repeated && trade.ts_venue_ns > *newest_ns {
+            // An old id on a new trade: the venue has begun to count anew.
+            *watch = new();
+            news = watch.on(trade.trade_id);
+        }
+        *newest_ns = trade.ts_venue_ns.max(*newest_ns);
+        let sum = |counted: fn(TradeCounts) -> u64| self.watches.values().map(|(w, _)| counted(w.counts())).sum();
+        match news {
+            TradeNews::New { missing: 0 } => {}
+            TradeNews::New { .. } | TradeNews::Late => {
+                setup.stream.trades_missing.store(sum(|c| c.missing), Ordering::Relaxed);
+            }
+            TradeNews::Repeated => setup.stream.trades_repeated.store(sum(|c| c.repeated), Ordering::Relaxed),
+        }
+        news == TradeNews::Repeated
+    }
+}
+
 /// What all connections of one reader have in common.
 #[derive(Clone)]
 pub struct Setup {
@@ -88,6 +120,7 @@ pub struct Line {
     books: BTreeMap<InstrumentId, Watch>,
     /// What the newest frame said, and the receive time it states itself.
     said: Vec<Said>,
+    trades: Trades,
     source_ns: Option<u64>,
 }
 
@@ -98,8 +131,8 @@ struct Watch {
 }
 
 impl Line {
-    /// A connection that was opened at `now_ns`.
-    pub fn open(setup: Setup, now_ns: u64) -> Line {
+    /// A connection that was opened at `now_ns`, with what [`Line::lose`] gave of the one before.
+    pub fn open(setup: Setup, trades: Trades, now_ns: u64) -> Line {
         let discipline = setup.adapter.discipline();
         let watch = || Watch { stall: Stall::new(now_ns, Patience::BOOK), silent: false };
         setup.stream.up.store(true, Ordering::Relaxed);
@@ -113,6 +146,7 @@ impl Line {
             unsaid: setup.connection.first.iter().cloned().collect(),
             books: setup.connection.books.iter().map(|id| (*id, watch())).collect(),
             said: Vec::new(),
+            trades,
             source_ns: None,
             discipline,
             setup,
@@ -151,6 +185,7 @@ impl Line {
         let mut said = std::mem::take(&mut self.said);
         for one in said.drain(..) {
             match one {
+                Said::Event(Event::Trade(trade)) if self.trades.is_known(&self.setup, &trade) => {}
                 Said::Event(event) => {
                     self.note(&event, now_ns, source_ns.is_none());
                     sink.put(Item { wall_ns: now_ns, source_ns, body: Body::Event(event) })?;
@@ -263,15 +298,15 @@ impl Line {
         self.unsaid.pop_front()
     }
 
-    /// It is gone: its books are not to be believed any more.
+    /// It is gone: its books are not to be believed any more. What the next one goes on with.
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn lose(self, now_ns: u64, sink: &mut impl Sink) -> Result<(), Gone> {
+    pub fn lose(mut self, now_ns: u64, sink: &mut impl Sink) -> Result<Trades, Gone> {
         for instrument in &self.setup.connection.books {
             sink.tell(now_ns, Event::BookGap { instrument: *instrument, reason: note("connection lost") })?;
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.trades))
     }
 }
 

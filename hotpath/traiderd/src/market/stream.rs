@@ -75,6 +75,10 @@ pub struct Stream {
     pub latency: Latency,
     /// Reading one frame into events.
     pub decode: Arc<Latency>,
+    /// Trades missing by their ids.
+    pub trades_missing: AtomicU64,
+    /// Trades that came again.
+    pub trades_repeated: AtomicU64,
     /// The venue's newest time seen of each book, ns.
     newest: BTreeMap<InstrumentId, AtomicU64>,
 }
@@ -106,6 +110,10 @@ pub struct StreamView {
     pub gaps: u64,
     /// Books that went silent.
     pub silences: u64,
+    /// Trades missing by their ids.
+    pub trades_missing: u64,
+    /// Trades that came again, as after a reconnect.
+    pub trades_repeated: u64,
     /// Books asked for anew.
     pub resyncs: u64,
     /// Books over HTTP in its place.
@@ -171,6 +179,8 @@ impl Listed {
             complaints: get(&stream.complaints),
             gaps: get(&stream.gaps),
             silences: get(&stream.silences),
+            trades_missing: get(&stream.trades_missing),
+            trades_repeated: get(&stream.trades_repeated),
             resyncs: get(&stream.resyncs),
             stand_ins: get(&stream.stand_ins),
             late: get(&stream.late),

@@ -209,7 +209,6 @@ pub fn bars(text: &str, i: &Instrument, seconds: u32) -> Result<Vec<Bar>, Decode
     const WHAT: &str = "klines";
     let bad = |cause: String| DecodeError::shape(WHAT, cause, text);
     let rows: Vec<Vec<&RawValue>> = super::decode::parse(WHAT, text)?;
-    let newest = rows.len().saturating_sub(1);
     let one = |(n, row): (usize, &Vec<&RawValue>)| {
         let cell = |at: usize| row.get(at).map(|v| v.get()).ok_or_else(|| bad(format!("row {n} is short")));
         let number = |at| cell(at).map(|text| text.trim_matches('"'));
@@ -223,10 +222,16 @@ pub fn bars(text: &str, i: &Instrument, seconds: u32) -> Result<Vec<Bar>, Decode
             low: wire::price(number(3)?, i, WHAT)?,
             close: wire::price(number(4)?, i, WHAT)?,
             volume: wire::public_qty(number(5)?, i, WHAT)?,
-            last: n != newest,
+            last: true,
         })
     };
-    rows.iter().enumerate().map(one).collect()
+    let mut bars = rows.iter().enumerate().map(one).collect::<Result<Vec<Bar>, _>>()?;
+    // They come in order; which one is the newest is not left to that.
+    bars.sort_by_key(|bar| bar.open_ns);
+    if let Some(newest) = bars.last_mut() {
+        newest.last = false;
+    }
+    Ok(bars)
 }
 
 #[derive(Deserialize)]

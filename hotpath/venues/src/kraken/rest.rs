@@ -107,5 +107,7 @@ pub(super) fn bars(answer: &str, i: &Instrument, seconds: u32) -> Result<Vec<Bar
             last: begin <= last,
         })
     };
-    rows.iter().map(bar).collect()
+    let mut bars = rows.iter().map(bar).collect::<Result<Vec<Bar>, _>>()?;
+    bars.sort_by_key(|bar| bar.open_ns);
+    Ok(bars)
 }

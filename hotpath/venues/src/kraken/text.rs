@@ -39,7 +39,7 @@ pub(super) fn plain(raw: &str) -> Cow<'_, str> {
 }
 
 fn shifted(number: &str, exponent: &str) -> Option<String> {
-    let exponent = exponent.parse::<i32>().ok().filter(|e| e.abs() <= EXPONENT_MAX)?;
+    let exponent = exponent.parse::<i32>().ok().filter(|e| (-EXPONENT_MAX..=EXPONENT_MAX).contains(e))?;
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all = format!("{whole}{fraction}");
@@ -89,6 +89,14 @@ mod tests {
             ("ee", "ee"),
         ] {
             assert_eq!(plain(raw), want, "{raw}");
+        }
+    }
+
+    /// Its absolute value is no `i32`: it once became a text of 2 GiB.
+    #[test]
+    fn the_smallest_exponent_there_is_moves_no_point() {
+        for raw in ["1e-2147483648", "1e2147483647", "0e-2147483647", "1e-41"] {
+            assert_eq!(plain(raw), raw);
         }
     }
 

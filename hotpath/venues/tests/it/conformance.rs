@@ -170,6 +170,23 @@ fn what_a_market_lets_be_done_is_streamed_or_polled() {
     }
 }
 
+/// Whatever order they stand in: the newest one is the one that may be unfinished.
+#[test]
+fn bars_in_another_order_come_back_oldest_first_too() {
+    for a in adapters() {
+        let i = instrument(a.venue(), 0, &symbol(a.venue(), 0));
+        let answer = bars(a.venue(), &i.symbol);
+        // The times of the first and the second bar change places.
+        let [first, second] = [samples::MINUTE, samples::MINUTE + 60].map(|s| s.to_string());
+        let swapped = answer.replacen(&first, "#", 1).replacen(&second, &first, 1).replacen('#', &second, 1);
+        assert_ne!(answer, swapped);
+        let got = a.read_bars(&swapped, &i, 60).unwrap_or_else(|e| panic!("{}: {e}", a.venue()));
+        let starts: Vec<u64> = got.iter().map(|bar| bar.open_ns / 1_000_000_000).collect();
+        assert_eq!(starts, [0, 60, 120].map(|s| samples::MINUTE + s), "{}", a.venue());
+        assert!(got[..2].iter().all(|b| b.last), "{}: what a later bar follows is finished", a.venue());
+    }
+}
+
 /// True unless it is taken for market data. Where nothing but the count of messages proves a book (Kraken), one that
 /// cannot be read may have been a change of it, so doubt is allowed.
 fn is_harmless(said: &Said) -> bool {

@@ -152,7 +152,7 @@ fn seconds(raw: &str) -> Option<i64> {
 fn decimal(raw: &str) -> Option<String> {
     let (negative, plain) = raw.strip_prefix('-').map_or((false, raw), |rest| (true, rest));
     let (mantissa, exponent) = plain.split_once(['e', 'E']).unwrap_or((plain, "0"));
-    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.abs() <= EXPONENT_MAX)?;
+    let exponent: i32 = exponent.parse().ok().filter(|e| (-EXPONENT_MAX..=EXPONENT_MAX).contains(e))?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
     if whole.is_empty() || digits.len() > DIGITS_MAX || !digits.bytes().all(|b| b.is_ascii_digit()) {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use traiderd::backoff::Backoff;
 use traiderd::inbox::{Body, Gone, Item};
 use traiderd::market::books::{Books, Question, Words};
-use traiderd::market::line::{Line, Setup, Sink};
+use traiderd::market::line::{Line, Setup, Sink, Trades};
 use traiderd::market::stream::{Stream, VenueClock};
 use venues::adapter::{Adapter, Endpoints, Request, adapter};
 use venues::limit::{Leave, Priority, Window};
@@ -142,6 +142,7 @@ impl Desk {
     /// The task of one connection.
     async fn follow(self: Rc<Desk>, setup: Setup, say: Rc<RefCell<VecDeque<String>>>, seed: u64) {
         let (url, mut backoff) = (setup.connection.url.clone(), Backoff::of_seed(seed));
+        let mut trades = Trades::default();
         loop {
             let since_ns = self.now_ns();
             if let Leave::Wait(wait) =
@@ -156,9 +157,9 @@ impl Desk {
             if let Ok(Ok(client)) = opened {
                 say.borrow_mut().clear();
                 let up_ns = self.now_ns();
-                let mut line = Line::open(setup.clone(), up_ns);
+                let mut line = Line::open(setup.clone(), std::mem::take(&mut trades), up_ns);
                 let _cause = self.read(client, &mut line, &say).await;
-                line.lose(self.now_ns(), &mut *self.core.borrow_mut()).unwrap();
+                trades = line.lose(self.now_ns(), &mut *self.core.borrow_mut()).unwrap();
                 if self.now_ns() - up_ns > 30_000_000_000 {
                     backoff = Backoff::of_seed(seed);
                 }

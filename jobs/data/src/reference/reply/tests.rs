@@ -96,7 +96,30 @@ fn numbers_with_exponents_and_eighteen_digits_keep_them() {
     }
 }
 
+/// Its absolute value is no `i32`: it once became a text of 2 GiB.
+#[test]
+fn the_smallest_exponent_there_is_makes_no_figure() {
+    for raw in ["1e-2147483648", "1e2147483647", "0e-2147483647", "1e-41"] {
+        assert_eq!(decimal(raw), None, "{raw}");
+    }
+    let body = PRICE.replace("64250.12", "1e-2147483648");
+    assert_eq!(prices(&body, &["bitcoin"], "usd").unwrap().left_out, ["bitcoin: it has no price"]);
+}
+
 proptest! {
+    /// Any bytes in the place of any in a reply: an answer or a complaint, whose figures are plain decimals.
+    #[test]
+    fn spoiled_replies_are_read_or_refused(at in any::<prop::sample::Index>(), cut in 0usize..12, piece in "[-+0-9eE.,:{}\\[\\]\"]{0,14}") {
+        let from = at.index(PRICE.len());
+        let mut body = PRICE.to_owned();
+        body.replace_range(from..(from + cut).min(PRICE.len()), &piece);
+        let figures = [prices(&body, &["bitcoin"], "usd"), global(&body, "GLOBAL", "usd")].into_iter().flatten();
+        for figure in figures.flat_map(|told| told.figures) {
+            let plain = figure.value.bytes().all(|c| c.is_ascii_digit() || c == b'.' || c == b'-');
+            prop_assert!(plain && figure.value.len() <= 120 && figure.value.parse::<f64>().is_ok(), "{:?}", figure);
+        }
+    }
+
     /// The same number by another way: Rust's own reading of both texts.
     #[test]
     fn taking_the_exponent_away_changes_no_number(n in -1e15f64..1e15, e in -30i32..20) {
