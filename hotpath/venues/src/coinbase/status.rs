@@ -59,7 +59,7 @@ pub(super) fn stream(events: &str, table: &SymbolTable, out: &mut Vec<Said>) -> 
         // The channel may tell of all products; those we do not follow are no news.
         for i in instruments(table, &product.id) {
             out.push(match product.allowed() {
-                Some(Allowed::All) if !product.has_flags() => Said::Other("online, without flags"),
+                Some(Allowed::All) if !product.has_flags() => Said::Alive,
                 Some(allowed) => {
                     let (instrument, said) = (Some(i.id), note(&product.status));
                     Said::Event(Event::Status(Status { venue: i.venue, instrument, allowed, said }))
