@@ -19,6 +19,7 @@ pub mod kraken;
 pub mod limit;
 pub mod okx;
 pub mod poll;
+pub mod proof;
 pub mod recording;
 pub mod stall;
 pub mod tape;

@@ -5,7 +5,9 @@
 //! connections, and decides nothing: who drops repeated trades should know that a venue which begins its ids anew (a
 //! testnet, a market listed again) seems to repeat old ones.
 
-use std::collections::{BTreeSet, VecDeque};
+use domain::InstrumentId;
+use domain::event::Trade;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How the ids of one instrument's trades go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +163,47 @@ fn recent(order: &mut VecDeque<u64>, sorted: &mut BTreeSet<u64>, id: u64) -> Tra
     TradeNews::New { missing: 0 }
 }
 
+/// The trades that connections of one venue brought, one after the other: it outlives each of them.
+#[derive(Clone, Debug)]
+pub struct Trades {
+    ids: TradeIds,
+    /// Each instrument's watch, and the venue's newest time of its trades, ns.
+    watches: BTreeMap<InstrumentId, (TradeWatch, u64)>,
+}
+
+impl Trades {
+    /// None yet, of a venue whose ids go like this.
+    pub const fn new(ids: TradeIds) -> Trades {
+        Trades { ids, watches: BTreeMap::new() }
+    }
+
+    /// True when the trade was there already.
+    pub fn is_known(&mut self, trade: &Trade) -> bool {
+        let ids = self.ids;
+        let new = || (TradeWatch::new(ids), 0);
+        let (watch, newest_ns) = self.watches.entry(trade.instrument).or_insert_with(new);
+        let mut news = watch.on(trade.trade_id);
+        if news == TradeNews::Repeated && trade.ts_venue_ns > *newest_ns {
+            // An old id on a new trade: the venue has begun to count anew.
+            *watch = TradeWatch::new(ids);
+            news = watch.on(trade.trade_id);
+        }
+        *newest_ns = trade.ts_venue_ns.max(*newest_ns);
+        news == TradeNews::Repeated
+    }
+
+    /// What was counted of all instruments.
+    pub fn counts(&self) -> TradeCounts {
+        let add = |a: TradeCounts, (b, _): &(TradeWatch, u64)| TradeCounts {
+            trades: a.trades + b.counts.trades,
+            gaps: a.gaps + b.counts.gaps,
+            missing: a.missing.saturating_add(b.counts.missing),
+            repeated: a.repeated + b.counts.repeated,
+        };
+        self.watches.values().fold(TradeCounts::default(), add)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::TradeNews::{Late, New, Repeated};
@@ -186,6 +229,23 @@ mod tests {
         let (news, counts) = watched(TradeIds::Rising, &[7, 20, 20, 7, 21]);
         assert_eq!(news, [NEXT, NEXT, Repeated, Repeated, NEXT]);
         assert_eq!(counts, TradeCounts { trades: 3, gaps: 0, missing: 0, repeated: 2 });
+    }
+
+    #[test]
+    fn trades_told_again_are_known_and_ids_that_begin_anew_are_not() {
+        let trade = |id: u64, ts_venue_ns: u64| Trade {
+            instrument: InstrumentId(3),
+            trade_id: id,
+            price: domain::Ticks::new(1),
+            qty: domain::Lots::new(1),
+            aggressor: domain::Side::Buy,
+            ts_venue_ns,
+        };
+        let mut trades = Trades::new(TradeIds::Contiguous);
+        let all = [(8, 50), (9, 60), (9, 60), (8, 50), (10, 60), (1, 70), (2, 70), (1, 70)];
+        let known: Vec<bool> = all.iter().map(|(id, ns)| trades.is_known(&trade(*id, *ns))).collect();
+        assert_eq!(known, [false, false, true, true, false, false, false, true]);
+        assert_eq!(trades.counts(), TradeCounts { trades: 2, gaps: 0, missing: 0, repeated: 1 }, "since then");
     }
 
     #[test]

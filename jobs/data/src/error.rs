@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use venues::capture::CaptureError;
 use venues::journal_dir::ReadError;
+use venues::proof::ProofError;
 
 /// A failure of this crate.
 #[derive(Debug, Error)]
@@ -66,6 +67,9 @@ pub enum DataError {
         /// What is wrong with it.
         what: String,
     },
+    /// A run's tapes prove nothing.
+    #[error(transparent)]
+    Tape(#[from] ProofError),
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -92,6 +96,7 @@ impl DataError {
             | DataError::Io { .. }
             | DataError::Journal(_)
             | DataError::Capture(_)
+            | DataError::Tape(_)
             | DataError::Lake(_)
             | DataError::Value(_) => 1,
         }

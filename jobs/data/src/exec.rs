@@ -9,7 +9,7 @@ use settings::Home;
 use std::path::PathBuf;
 
 /// The verbs there are.
-pub const VERBS: [&str; 5] = ["parity", "backtest", "why", "inspect", "order"];
+pub const VERBS: [&str; 6] = ["parity", "backtest", "why", "inspect", "order", "tape"];
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,14 @@ pub fn exec(home: &Home, verb: &str, args: &Value) -> Result<Reply, DataError> {
         "parity" => {
             let run = runs::find(home, &input::<Parity>(verb, args)?.run)?;
             replay::parity(&run.dir).map(|(value, exit_code)| Reply { value, exit_code })
+        }
+        "tape" => {
+            let run = runs::find(home, &input::<Parity>(verb, args)?.run)?;
+            let run_id = run.manifest.run_id;
+            let proofs = venues::proof::compare(&home.tapes_of(&run_id), &run.dir)?;
+            let proven = proofs.iter().all(venues::proof::VenueProof::holds);
+            let value = serde_json::json!({"run_id": run_id, "proven": proven, "venues": proofs});
+            Ok(Reply { value, exit_code: if proven { 0 } else { 8 } })
         }
         "backtest" => backtest(home, input::<Spec>(verb, args)?).map(ok),
         "why" => {

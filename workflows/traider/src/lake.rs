@@ -5,10 +5,43 @@ use crate::fail::{Fail, code};
 use crate::trading::array;
 use crate::{exec, out};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
-/// `traider data inspect`.
+/// `traider data inspect|tape`.
 pub fn data(ctx: &Context<'_>, verb: &DataVerb) -> Result<u8, Fail> {
-    let DataVerb::Inspect { files } = verb;
+    match verb {
+        DataVerb::Inspect { files } => inspect(ctx, files),
+        DataVerb::Tape { run } => tape(ctx, run.as_deref()),
+    }
+}
+
+fn tape(ctx: &Context<'_>, run: Option<&str>) -> Result<u8, Fail> {
+    let (exit, found) = exec::worker(ctx, "tape", &json!({"run": run.unwrap_or("latest")}))?;
+    ctx.out.value(&found, |v| {
+        let columns = [
+            ("VENUE", "venue"),
+            ("FRAMES", "frames"),
+            ("EQUAL", "equal"),
+            ("OVER HTTP", "asked"),
+            ("TOO LATE", "surplus"),
+            ("NOT ON TAPE", "not_on_tape"),
+            ("LOST", "lost"),
+        ];
+        let venues = array(&v["venues"]);
+        out::table(&columns, &["FRAMES", "EQUAL", "OVER HTTP", "TOO LATE", "NOT ON TAPE", "LOST"], venues);
+        for venue in venues.iter().filter(|venue| venue["difference"].is_string()) {
+            say!("{}: {}", out::text(&venue["venue"]), out::text(&venue["difference"]));
+        }
+        for venue in venues.iter().filter(|venue| venue["cut"] == true) {
+            say!("{}: a tape breaks off, as after a kill; up to a second may be missing", out::text(&venue["venue"]));
+        }
+        let verdict = if v["proven"] == true { "proven" } else { "NOT proven" };
+        say!("{verdict}: what run {} journaled is what its tapes say", out::text(&v["run_id"]));
+    });
+    Ok(exit)
+}
+
+fn inspect(ctx: &Context<'_>, files: &[PathBuf]) -> Result<u8, Fail> {
     let (exit, found) = exec::worker(ctx, "inspect", &json!({"files": files}))?;
     ctx.out.value(&found, |v| {
         for file in array(&v["files"]) {

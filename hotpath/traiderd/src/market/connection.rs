@@ -1,7 +1,7 @@
 //! The thread of one connection: opens it within the venue's limits, reads frames into its [`Line`], says what has to be
 //! said; opens it again when it is lost, is about to end, or is of no more use.
 
-use super::line::{Line, Setup, Sink, Trades};
+use super::line::{Line, Setup, Sink};
 use super::tape::TapeTx;
 use crate::backoff::{self, Backoff};
 use crate::clock::stamp_ns;
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use venues::limit::{Limiter, Priority};
+use venues::trades::Trades;
 use venues::transport::{Incoming, Socket, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,7 +72,8 @@ impl Reader {
 
     fn follow(&mut self) -> Result<(), Gone> {
         let mut backoff = Backoff::default();
-        let (mut trades, mut announced) = (Trades::default(), self.role == Role::Watched);
+        let ids = self.setup.adapter.trade_ids();
+        let (mut trades, mut announced) = (Trades::new(ids), self.role == Role::Watched);
         while !self.stop.load(Ordering::Relaxed) {
             let Some(opened) = self.open_in_turn() else { continue };
             match opened {
@@ -84,7 +86,7 @@ impl Reader {
                         self.tx.tell(now_ns, Event::Link(Link { venue, channel: Channel::Market, up: true }))?;
                     }
                     self.record(|tape| tape.connect(&self.setup.connection.url));
-                    let mut line = Line::open(self.setup.clone(), std::mem::take(&mut trades), now_ns);
+                    let mut line = Line::open(self.setup.clone(), trades.clone(), now_ns);
                     let End::Lost(cause) = self.read(socket, &mut line)? else { return Ok(()) };
                     tracing::warn!(name = self.setup.name, cause, "connection lost");
                     self.record(|tape| tape.close(&cause));

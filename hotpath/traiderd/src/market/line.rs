@@ -13,7 +13,7 @@ use std::time::Duration;
 use venues::adapter::{Adapter, Connection, Discipline, Feed, Said};
 use venues::limit::{Leave, Window};
 use venues::stall::{Patience, Stall};
-use venues::trades::{TradeCounts, TradeNews, TradeWatch};
+use venues::trades::Trades;
 use venues::wire::{SymbolTable, source_time};
 
 /// A connection is given up when it has been silent for so many times what has its books asked for over HTTP, and not
@@ -51,37 +51,6 @@ impl Sink for Vec<Item> {
     fn put(&mut self, item: Item) -> Result<(), Gone> {
         self.push(item);
         Ok(())
-    }
-}
-
-/// The trades that connections of one reader brought, one after the other: it outlives each of them.
-#[derive(Debug, Default)]
-pub struct Trades {
-    /// Each instrument's watch, and the venue's newest time of its trades, ns.
-    watches: BTreeMap<InstrumentId, (TradeWatch, u64)>,
-}
-
-impl Trades {
-    /// True when the trade was there already: venues tell their last trades again after a reconnect.
-    fn is_known(&mut self, setup: &Setup, trade: &Trade) -> bool {
-        let new = || TradeWatch::new(setup.adapter.trade_ids());
-        let (watch, newest_ns) = self.watches.entry(trade.instrument).or_insert_with(|| (new(), 0));
-        let mut news = watch.on(trade.trade_id);
-        if news == TradeNews::Repeated && trade.ts_venue_ns > *newest_ns {
-            // An old id on a new trade: the venue has begun to count anew.
-            *watch = new();
-            news = watch.on(trade.trade_id);
-        }
-        *newest_ns = trade.ts_venue_ns.max(*newest_ns);
-        let sum = |counted: fn(TradeCounts) -> u64| self.watches.values().map(|(w, _)| counted(w.counts())).sum();
-        match news {
-            TradeNews::New { missing: 0 } => {}
-            TradeNews::New { .. } | TradeNews::Late => {
-                setup.stream.trades_missing.store(sum(|c| c.missing), Ordering::Relaxed);
-            }
-            TradeNews::Repeated => setup.stream.trades_repeated.store(sum(|c| c.repeated), Ordering::Relaxed),
-        }
-        news == TradeNews::Repeated
     }
 }
 
@@ -185,7 +154,7 @@ impl Line {
         let mut said = std::mem::take(&mut self.said);
         for one in said.drain(..) {
             match one {
-                Said::Event(Event::Trade(trade)) if self.trades.is_known(&self.setup, &trade) => {}
+                Said::Event(Event::Trade(trade)) if self.is_known(&trade) => {}
                 Said::Event(event) => {
                     self.note(&event, now_ns, source_ns.is_none());
                     sink.put(Item { wall_ns: now_ns, source_ns, body: Body::Event(event) })?;
@@ -205,6 +174,17 @@ impl Line {
         // Its room is used again.
         self.said = said;
         Ok(cause)
+    }
+
+    /// True when the trade was there already: venues tell their last trades again after a reconnect.
+    fn is_known(&mut self, trade: &Trade) -> bool {
+        let (is_known, before) = (self.trades.is_known(trade), get(&self.setup.stream.trades_missing));
+        let counts = self.trades.counts();
+        if is_known || counts.missing != before {
+            self.setup.stream.trades_missing.store(counts.missing, Ordering::Relaxed);
+            self.setup.stream.trades_repeated.store(counts.repeated, Ordering::Relaxed);
+        }
+        is_known
     }
 
     /// Times and counts what an event tells about its stream. A replayed source has a time of its own, which our clock
@@ -302,11 +282,11 @@ impl Line {
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn lose(mut self, now_ns: u64, sink: &mut impl Sink) -> Result<Trades, Gone> {
+    pub fn lose(self, now_ns: u64, sink: &mut impl Sink) -> Result<Trades, Gone> {
         for instrument in &self.setup.connection.books {
             sink.tell(now_ns, Event::BookGap { instrument: *instrument, reason: note("connection lost") })?;
         }
-        Ok(std::mem::take(&mut self.trades))
+        Ok(self.trades.clone())
     }
 }
 

@@ -127,6 +127,52 @@ fn five_venues_with_clocks_of_their_own_are_watched_beside_the_traded_one() {
     venues.into_iter().chain([traded]).for_each(Venue::stop);
 }
 
+/// Five venues and the traded one on tape while connections are reset; the tapes, read again, give the journal's bytes.
+#[test]
+fn a_journal_is_proved_by_its_tapes() {
+    let traded = Venue::start(SourceSpec::Synthetic { seed: 7 }, Speed::Times(1.0));
+    let reset = |one: Watching| {
+        let plain = Config::new(SourceSpec::Synthetic { seed: 11 }, Speed::Times(1.0));
+        let script = emulator::fault::script::read("at=2s reset\nat=3s gap").unwrap();
+        let (dialect, symbols) = (one.0.to_owned(), vec![one.1.to_owned()]);
+        Venue::serve(Config { dialect, symbols, script, ..plain })
+    };
+    let venues: Vec<Venue> = ALL.iter().map(|one| reset(*one)).collect();
+    let (_dir, home) = home();
+    let mut options = Options::new(home.clone(), config(), &traded.url(), &["BTCUSDT"], Mode::Demo);
+    options.run_id = Some("taped".to_owned());
+    options.watched = ALL.iter().zip(&venues).map(|(one, venue)| watched(*one, venue)).collect();
+    options.tape = true;
+    let daemon = std::thread::spawn(move || daemon::run(&options).unwrap());
+    let status =
+        |venue: &Venue| -> Value { serde_json::from_str(&http(venue).get("/emulator/status").unwrap()).unwrap() };
+    for (one, venue) in ALL.iter().zip(&venues) {
+        wait_until(one.0, || status(venue)["faults_happened"] == 2);
+        wait_until(one.0, || {
+            book_of(&ask(&home, &json!({"get": "view"})).unwrap_or(Value::Null), *one)["state"] == "live"
+        });
+    }
+    ask(&home, &json!({"command": "stop"})).unwrap();
+    daemon.join().unwrap();
+    let proofs = venues::proof::compare(&home.tapes_of("taped"), &home.journal_of("taped")).unwrap();
+    assert_eq!(proofs.len(), 1 + ALL.len());
+    for proof in &proofs {
+        assert!(proof.holds() && proof.equal > 20, "{proof:?}");
+        assert_eq!((proof.not_on_tape, proof.lost, proof.cut), (0, 0, false), "{proof:?}");
+    }
+    // A byte of a frame that is another one is found.
+    let tape = std::fs::read_dir(home.tapes_of("taped")).unwrap().map(|f| f.unwrap().path());
+    let tape = tape.into_iter().find(|path| path.to_string_lossy().contains("okx")).unwrap();
+    let text = String::from_utf8(zstd::decode_all(std::fs::File::open(&tape).unwrap()).unwrap()).unwrap();
+    let at = text.match_indices("\\\"sz\\\":\\\"").map(|(at, found)| at + found.len()).nth(5).unwrap();
+    let changed = format!("{}9{}", &text[..at], &text[at..]);
+    std::fs::write(&tape, zstd::encode_all(changed.as_bytes(), 1).unwrap()).unwrap();
+    let proofs = venues::proof::compare(&home.tapes_of("taped"), &home.journal_of("taped")).unwrap();
+    let broken: Vec<&str> = proofs.iter().filter(|p| !p.holds()).map(|p| p.venue.as_str()).collect();
+    assert_eq!(broken, ["okx"]);
+    venues.into_iter().chain([traded]).for_each(Venue::stop);
+}
+
 /// A drawn script of faults at every watched venue at once, as many as a few seconds hold; `TRAIDER_SOAK` draws more scripts.
 #[test]
 fn whatever_goes_wrong_at_watched_venues_their_books_are_true_in_the_end() {

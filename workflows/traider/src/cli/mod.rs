@@ -253,6 +253,11 @@ pub enum DataVerb {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Prove a run's journal by its raw tapes: every frame, read again, gives the journaled events. Exit code 8 when not
+    Tape {
+        /// Trading run (default: the latest)
+        run: Option<String>,
+    },
 }
 
 /// The lake.

@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use traiderd::backoff::Backoff;
 use traiderd::inbox::{Body, Gone, Item};
 use traiderd::market::books::{Books, Question, Words};
-use traiderd::market::line::{Line, Setup, Sink, Trades};
+use traiderd::market::line::{Line, Setup, Sink};
 use traiderd::market::stream::{Stream, VenueClock};
 use venues::adapter::{Adapter, Endpoints, Request, adapter};
 use venues::limit::{Leave, Priority, Window};
+use venues::trades::Trades;
 use venues::wire::SymbolTable;
 
 /// When simulated time begins; the emulator's whole markets begin then too.
@@ -142,7 +143,7 @@ impl Desk {
     /// The task of one connection.
     async fn follow(self: Rc<Desk>, setup: Setup, say: Rc<RefCell<VecDeque<String>>>, seed: u64) {
         let (url, mut backoff) = (setup.connection.url.clone(), Backoff::of_seed(seed));
-        let mut trades = Trades::default();
+        let mut trades = Trades::new(self.adapter.trade_ids());
         loop {
             let since_ns = self.now_ns();
             if let Leave::Wait(wait) =
@@ -157,7 +158,7 @@ impl Desk {
             if let Ok(Ok(client)) = opened {
                 say.borrow_mut().clear();
                 let up_ns = self.now_ns();
-                let mut line = Line::open(setup.clone(), std::mem::take(&mut trades), up_ns);
+                let mut line = Line::open(setup.clone(), trades.clone(), up_ns);
                 let _cause = self.read(client, &mut line, &say).await;
                 trades = line.lose(self.now_ns(), &mut *self.core.borrow_mut()).unwrap();
                 if self.now_ns() - up_ns > 30_000_000_000 {
