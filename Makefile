@@ -7,7 +7,7 @@ PAGE  := -p traider -p traiderd -p emulator -p dashboard
 HOME_FLAG := $(if $(TRAIDER_HOME),--home $(TRAIDER_HOME),)
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help run test check bench bench-queue soak fuzz fmt clean build research setup
+.PHONY: help run test check bench bench-memory bench-queue soak fuzz fmt clean build research setup
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: ## Format, lints, unit tests of the light crates, tidy; under a minute wh
 bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 	cargo bench --locked --profile release-hot -p tests --bench hotpath
 
+bench-memory: build ## Memory of the daemon while four venues talk as fast as they can, an hour's worth of messages
+	cargo bench --locked --profile dev -p tests --bench memory
+
 bench-queue: setup ## The control plane beside plain apalis: drain, pick-up, hand-over, idle cost, long history
 	cargo bench --locked --profile release -p worker --bench queue
 
@@ -43,6 +46,7 @@ soak: setup ## The long campaigns in full: kills, crashes, seeds
 	cargo build --locked --workspace --bins --tests
 	TRAIDER_SOAK=1 TRAIDER_PYTHON="$(CACHE)/python/bin/python3" cargo test --locked --workspace --test e2e -- --nocapture
 	TRAIDER_SOAK=1 cargo test --locked --workspace --test suite campaign -- --nocapture
+	TRAIDER_SOAK=1 cargo test --locked --profile soak -p traiderd --test with_emulator -- simulated whatever --nocapture
 
 fuzz: ## Every parser under libFuzzer, FUZZ_SECONDS (60) each; needs a nightly compiler
 	@sh ops/fuzz.sh

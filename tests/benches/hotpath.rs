@@ -118,7 +118,7 @@ fn main() {
             clock.time(|| ());
             bare.time(|| serde_json::from_str::<serde_json::Value>(text).is_ok());
             let message = decoding.time(|| decode::message(text, &table));
-            match message.map(|m| m.body) {
+            match message {
                 Ok(decode::Body::Event(event)) => events.push((*ts, event)),
                 Ok(decode::Body::Snapshot) => {
                     let snapshot = decode::snapshot(text, &frames.instrument).expect("a snapshot");

@@ -32,20 +32,32 @@ pub struct Stall {
     heard_ns: u64,
     /// Mean pause between messages, smoothed; 0 before the second message.
     pause_ns: u64,
+    /// Rises with each stall and falls with each pause that was none.
+    stalls: u32,
 }
+
+/// What a stall adds to that count, and where it says that the stream has become slower, and nothing is wrong with it.
+const STALLS: (u32, u32) = (4, 12);
 
 impl Stall {
     /// A stream that starts at `now_ns`.
     pub const fn new(now_ns: u64, patience: Patience) -> Stall {
-        Stall { patience, heard_ns: now_ns, pause_ns: 0 }
+        Stall { patience, heard_ns: now_ns, pause_ns: 0, stalls: 0 }
     }
 
     /// A message came.
-    pub const fn heard(&mut self, now_ns: u64) {
-        let pause = now_ns.saturating_sub(self.heard_ns);
+    pub fn heard(&mut self, now_ns: u64) {
+        let pause = self.silent_ns(now_ns);
+        let stalled = self.pause_ns > 0 && pause > self.limit_ns();
+        self.heard_ns = now_ns;
+        self.stalls = if stalled { self.stalls + STALLS.0 } else { self.stalls.saturating_sub(1) };
+        // An outage says nothing about the pace; several in a short while are the pace.
+        if stalled && self.stalls < STALLS.1 {
+            return;
+        }
+        self.stalls = self.stalls.min(STALLS.1);
         // A sixteenth of the way to the newest pause; the first one counts whole.
         self.pause_ns = if self.pause_ns == 0 { pause } else { self.pause_ns - self.pause_ns / 16 + pause / 16 };
-        self.heard_ns = now_ns;
     }
 
     /// The silence that counts as a stall, ns.
@@ -99,6 +111,25 @@ mod tests {
             assert!(!stall.is_stalled(now));
         }
         assert!(stall.is_stalled(now + 60_000 * MS));
+    }
+
+    #[test]
+    fn an_outage_does_not_make_the_watch_patient_and_a_slower_pace_does() {
+        let mut stall = Stall::new(0, Patience::BOOK);
+        (1..=100).for_each(|n| stall.heard(n * 100 * MS));
+        let usual = stall.limit_ns();
+        stall.heard(10_000 * MS + 60_000 * MS);
+        assert_eq!(stall.limit_ns(), usual);
+        // From here on a message every six seconds.
+        let mut now = 70_000 * MS;
+        let mut stalls = 0;
+        for _ in 0..20 {
+            now += 6_000 * MS;
+            stalls += u64::from(stall.is_stalled(now));
+            stall.heard(now);
+        }
+        assert!(stalls <= 4, "{stalls}");
+        assert!(!stall.is_stalled(now + 10_000 * MS));
     }
 
     #[test]

@@ -215,11 +215,12 @@ export function showStreams(state) {
   const clockOf = (s) => (s.clock_offset_ms === null ? "–" : `${signed(num(s.clock_offset_ms).toFixed(1))} ± ${s.clock_error_ms === null ? "?" : num(s.clock_error_ms).toFixed(1)}`);
   const mark = { up: "done", stalled: "waiting", down: "failed" };
   const row = (s) => el("tr", {},
-    el("td", {}, s.name), el("td", { class: stateTone(mark[s.state]) }, `${sign(mark[s.state])} ${s.state}`),
+    el("td", { title: (s.alarms ?? []).join("; ") || null }, s.name, (s.alarms ?? []).length ? el("span", { class: "fault" }, " ! ", s.alarms.join("; ")) : ""), el("td", { class: stateTone(mark[s.state]) }, `${sign(mark[s.state])} ${s.state}`),
     el("td", { class: "n" }, s.age_ms === null ? "–" : span(s.age_ms)), el("td", { class: "n" }, s.latency_ns.count ? `${ms(s.latency_ns.p50)} / ${ms(s.latency_ns.p99)}` : "–"),
-    el("td", { class: "n hide-small" }, clockOf(s)), el("td", { class: "n" }, `${s.gaps} / ${s.resyncs}`), el("td", { class: "n hide-small" }, String(s.attempts)),
-    el("td", { class: "n hide-small" }, Number(s.frames).toLocaleString("en-US")), el("td", { class: "n hide-small" }, `${s.unreadable} / ${s.other}`));
-  box.replaceChildren(table(["connection", "state", "#heard", "#latency ms p50 / p99", "-clock ms", "#gaps / resyncs", "-opened", "-frames", "-unreadable / unused"], streams.map(row)));
+    el("td", { class: "n hide-small" }, clockOf(s)), el("td", { class: "n" }, `${s.gaps} / ${s.resyncs}`), el("td", { class: "n hide-small" }, `${s.stand_ins ?? 0}`), el("td", { class: "n hide-small" }, `${s.trades_missing ?? 0} / ${s.trades_repeated ?? 0}`), el("td", { class: "n hide-small" }, String(s.attempts)),
+    el("td", { class: "n hide-small" }, Number(s.frames).toLocaleString("en-US")), el("td", { class: "n hide-small" }, `${s.unreadable} / ${s.other}`),
+    el("td", { class: "n hide-small" }, s.budget_most ? `${s.budget_used} / ${s.budget_most}` : "–"));
+  box.replaceChildren(table(["connection", "state", "#heard", "#latency ms p50 / p99", "-clock ms", "#gaps / resyncs", "-books over HTTP", "-trades missing / again", "-opened", "-frames", "-unreadable / unused", "-budget used"], streams.map(row)));
 }
 
 export function showReports(answer) {

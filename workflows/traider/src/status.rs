@@ -55,20 +55,23 @@ fn positions(view: &Value) -> Value {
     Value::Object(each.collect::<Map<_, _>>())
 }
 
-/// One connection in a line: `kraken.1 up, heard 3 ms ago, latency 0.4 ms, clock +0.1 ms (±0.2), gaps 0, resyncs 0`.
+/// One connection in a line: `kraken.1 up, heard 3 ms ago, latency 0.4 ms, clock +0.1 ms (±0.2), gaps 0, resyncs 0, budget
+/// 1 of 60`.
 fn stream_line(s: &Value) -> String {
     let ms = |v: &Value| v.as_f64().map_or_else(|| "?".to_owned(), |ms| format!("{ms:.1}"));
     let latency = s["latency_ns"]["p50"].as_f64().filter(|_| s["latency_ns"]["count"] != 0);
     let latency = latency.map_or_else(|| "?".to_owned(), |ns| format!("{:.1}", ns / 1e6));
     let heard = s["age_ms"].as_u64().map_or_else(|| "nothing heard".to_owned(), |ms| format!("heard {ms} ms ago"));
     format!(
-        "{:>10}: {}, {heard}, latency {latency} ms, clock {} ms (±{}), gaps {}, resyncs {}",
+        "{:>10}: {}, {heard}, latency {latency} ms, clock {} ms (±{}), gaps {}, resyncs {}, budget {} of {}",
         out::text(&s["name"]),
         out::text(&s["state"]),
         s["clock_offset_ms"].as_f64().map_or_else(|| "?".to_owned(), |ms| format!("{ms:+.1}")),
         ms(&s["clock_error_ms"]),
         s["gaps"],
         s["resyncs"],
+        out::text(&s["budget_used"]),
+        out::text(&s["budget_most"]),
     )
 }
 
@@ -105,6 +108,9 @@ fn say(v: &Value) {
     }
     for stream in array(&v["daemon"]["streams"]) {
         say!("  {}", stream_line(stream));
+        for alarm in array(&stream["alarms"]) {
+            say!("  {:>10}  ! {}", "", out::text(alarm));
+        }
     }
     for (symbol, position) in v["position"].as_object().into_iter().flatten() {
         say!("  {:>10}: {} (worth {})", symbol, out::text(&position["qty"]), out::text(&position["value"]));

@@ -2,7 +2,7 @@
 //! that is away, the venue's time, and what no stream tells. Questions come out when they are due, answers go in; it does no I/O and asks no clock.
 
 use super::line::Sink;
-use super::stream::{Stream, VenueClock};
+use super::stream::{SKEW_NS, Stream, VenueClock, skew_ns};
 use crate::inbox::Gone;
 use crate::telemetry::count;
 use domain::event::{BookSnapshot, note};
@@ -73,6 +73,7 @@ pub struct Books {
     /// What no stream tells, each with when it is due, ns; none where the source has a time of its own.
     polls: Vec<(Poll, u64)>,
     said: Vec<Said>,
+    clock_is_off: bool,
 }
 
 impl Books {
@@ -86,7 +87,7 @@ impl Books {
         let polls = if asks_time { adapter.polls(table.instruments()) } else { Vec::new() };
         let polls = polls.into_iter().map(|poll| (poll, 0)).collect();
         let (seen, due, time_due_ns) = (Vec::new(), VecDeque::new(), asks_time.then_some(0));
-        Books { adapter, table, clock, seen, due, time_due_ns, polls, said: Vec::new() }
+        Books { adapter, table, clock, seen, due, time_due_ns, polls, said: Vec::new(), clock_is_off: false }
     }
 
     /// Adds a connection; its number is how many there were.
@@ -175,6 +176,7 @@ impl Books {
                 match told {
                     Ok(venue_ns) => {
                         self.clock.answer(asked_ns, now_ns, venue_ns);
+                        self.watch_clock();
                         self.time_due_ns = Some(now_ns + TIME_EVERY_NS);
                     }
                     Err(error) => tracing::debug!(venue = %self.adapter.venue(), error, "no time"),
@@ -193,6 +195,21 @@ impl Books {
                 Ok(book) => self.stand_in(at, book, now_ns, sink),
                 Err(_) => Ok(()),
             },
+        }
+    }
+
+    /// Says when the venue's clock begins to be off, and when it no longer is.
+    fn watch_clock(&mut self) {
+        let Some(offset) = self.clock.told().0 else { return };
+        let is_off = skew_ns(offset) > SKEW_NS;
+        if is_off != self.clock_is_off {
+            self.clock_is_off = is_off;
+            let (venue, ms) = (self.adapter.venue(), offset.ns / 1_000_000);
+            if is_off {
+                tracing::warn!(%venue, ms, "the venue's clock and ours are apart");
+            } else {
+                tracing::info!(%venue, ms, "the venue's clock and ours agree again");
+            }
         }
     }
 

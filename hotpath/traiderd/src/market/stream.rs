@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use venues::clock::{Offset, OffsetEstimator};
-use venues::limit::Limiter;
+use venues::limit::{Limiter, Priority};
 
 /// A venue's clock as all its connections know it.
 #[derive(Debug, Default)]
@@ -132,6 +132,43 @@ pub struct StreamView {
     pub budget_most: Option<u32>,
     /// It said to stay away for so long, s.
     pub banned_s: Option<u64>,
+    /// What somebody should look at, in words.
+    pub alarms: Vec<String>,
+}
+
+/// A venue's clock that is off by more, for certain, is an alarm, ns (I-13).
+pub const SKEW_NS: u64 = 250_000_000;
+/// A connection that is away or has a silent book for so long is one, ms.
+const AWAY_MS: u64 = 10_000;
+
+/// How far a clock is off for certain, ns; 0 when it may be right.
+pub const fn skew_ns(offset: Offset) -> u64 {
+    let error = match offset.error_ns {
+        Some(error) => error,
+        None => 0,
+    };
+    offset.ns.unsigned_abs().saturating_sub(error)
+}
+
+impl StreamView {
+    fn alarms(&self, offset: Option<Offset>) -> Vec<String> {
+        let mut alarms = Vec::new();
+        if let Some(offset) = offset.filter(|offset| skew_ns(*offset) > SKEW_NS) {
+            alarms.push(format!("the venue's clock is {:+.0} ms from ours", offset.ns as f64 / 1e6));
+        }
+        if let Some(seconds) = self.banned_s {
+            alarms.push(format!("the venue told us to stay away, {seconds} s more"));
+        }
+        if let (Some(used), Some(most)) = (self.budget_used, self.budget_most)
+            && used >= Priority::Ask.share(most)
+        {
+            alarms.push(format!("{used} of {most} that the venue lets be asked are used up"));
+        }
+        if self.state != "up" && self.age_ms.is_none_or(|age| age > AWAY_MS) {
+            alarms.push(format!("it is {} and nothing was heard for long", self.state));
+        }
+        alarms
+    }
 }
 
 impl Stream {
@@ -166,7 +203,7 @@ impl Listed {
         let ms = |ns: i64| ns as f64 / 1e6;
         let heard = get(&stream.heard_ns);
         let budget = self.requests.left().ok();
-        StreamView {
+        let mut view = StreamView {
             venue: self.venue.clone(),
             name: self.name.clone(),
             state: stream.state(),
@@ -190,7 +227,10 @@ impl Listed {
             budget_used: budget.map(|b| b.used),
             budget_most: budget.map(|b| b.most),
             banned_s: budget.and_then(|b| b.banned).map(|left| left.as_secs() + 1),
-        }
+            alarms: Vec::new(),
+        };
+        view.alarms = view.alarms(offset);
+        view
     }
 }
 
@@ -238,5 +278,28 @@ impl Streams {
         let listed = self.listed();
         let mut traded = listed.iter().filter(|l| l.traded).peekable();
         traded.peek().is_some() && traded.all(|l| l.stream.up.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_surely_off_is_an_alarm_and_one_that_may_be_right_is_none() {
+        let alarms = |ns: i64, error_ns: Option<u64>| {
+            let dir = tempfile::tempdir().unwrap();
+            let budget = venues::adapter::Budget { most: 10, window: std::time::Duration::from_secs(60) };
+            let requests = Arc::new(Limiter::open(dir.path(), "x-ip", budget).unwrap());
+            let stream = Arc::new(Stream::default());
+            stream.up.store(true, Ordering::Relaxed);
+            let (venue, name, clock) = ("x".to_owned(), "x.1".to_owned(), Arc::default());
+            let view = Listed { venue, name, traded: false, stream, clock, requests }.view();
+            assert!(view.alarms.is_empty() && view.state == "up");
+            view.alarms(Some(Offset { ns, error_ns }))
+        };
+        assert_eq!(alarms(1_275_000_000, None), ["the venue's clock is +1275 ms from ours"]);
+        assert_eq!(alarms(-300_000_000, Some(20_000_000)), ["the venue's clock is -300 ms from ours"]);
+        assert!(alarms(-300_000_000, Some(60_000_000)).is_empty() && alarms(200_000_000, None).is_empty());
     }
 }

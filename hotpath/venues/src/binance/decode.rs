@@ -16,15 +16,6 @@ use std::borrow::Cow;
 /// What a message about a symbol that nobody asked for is counted as.
 pub(super) const STRANGER: &str = "unknown symbol";
 
-/// One frame of a market data connection.
-#[derive(Debug)]
-pub struct Message {
-    /// Receive time the source states itself, ns (only replayed captures state one).
-    pub ts_recv_ns: Option<u64>,
-    /// What it is.
-    pub body: Body,
-}
-
 /// What a frame turned out to be.
 #[derive(Debug, PartialEq)]
 pub enum Body {
@@ -48,7 +39,6 @@ pub(super) struct Envelope<'a> {
     pub(super) stream: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) data: Option<&'a RawValue>,
-    ts_recv_ns: Option<u64>,
     // Members of messages that come without an envelope, only to tell them apart.
     #[serde(borrow)]
     pub(super) e: Option<Cow<'a, str>>,
@@ -71,22 +61,20 @@ pub(super) struct Envelope<'a> {
 ///
 /// # Errors
 /// [`DecodeError`] when it is not JSON or a known message has the wrong shape.
-pub fn message(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
+pub fn message(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
     match scan::spot(text, table) {
-        Some(event) => Ok(Message { ts_recv_ns: None, body: Body::Event(event) }),
+        Some(event) => Ok(Body::Event(event)),
         None => parsed(text, table),
     }
 }
 
 /// Reads one frame of any form.
-pub(super) fn parsed(text: &str, table: &SymbolTable) -> Result<Message, DecodeError> {
+pub(super) fn parsed(text: &str, table: &SymbolTable) -> Result<Body, DecodeError> {
     let envelope: Envelope<'_> = parse("market message", text)?;
-    let ts_recv_ns = envelope.ts_recv_ns;
-    let body = match (&envelope.stream, envelope.data) {
-        (Some(stream), Some(data)) => combined(stream, data.get(), table)?,
-        _ => raw(&envelope, text, table)?,
-    };
-    Ok(Message { ts_recv_ns, body })
+    match (&envelope.stream, envelope.data) {
+        (Some(stream), Some(data)) => combined(stream, data.get(), table),
+        _ => raw(&envelope, text, table),
+    }
 }
 
 fn combined(stream: &str, data: &str, table: &SymbolTable) -> Result<Body, DecodeError> {

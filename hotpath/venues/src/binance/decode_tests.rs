@@ -10,7 +10,7 @@ fn table() -> SymbolTable {
     SymbolTable::new([btcusdt(), instrument(1, "ETHUSDT", "ETH", "0.00010000")])
 }
 fn body(text: &str) -> Body {
-    message(text, &table()).unwrap().body
+    message(text, &table()).unwrap()
 }
 
 // Lines 1 to 4 of the recorded capture spot_btcusdt_20240808, the first one shortened.
@@ -50,10 +50,11 @@ fn the_same_message_reads_the_same_with_and_without_its_envelope() {
 }
 
 #[test]
-fn the_receive_time_of_a_replay_stands_beside_the_event() {
+fn the_receive_time_of_a_replay_stands_before_the_event() {
     let stamped = TICKER.replacen('{', "{\"ts_recv_ns\":1723161254087891268,", 1);
-    assert_eq!(message(&stamped, &table()).unwrap().ts_recv_ns, Some(1_723_161_254_087_891_268));
-    assert_eq!(message(TICKER, &table()).unwrap().ts_recv_ns, None);
+    assert_eq!(crate::wire::source_time(&stamped), Some(1_723_161_254_087_891_268));
+    assert_eq!(crate::wire::source_time(TICKER), None);
+    assert_eq!(message(&stamped, &table()).unwrap(), message(TICKER, &table()).unwrap());
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn every_recorded_spot_message_decodes_and_the_counts_agree_with_a_plain_text_se
         let (mut decoded, mut naive) = ([0u64; 4], [0u64; 4]);
         let mut capture = Capture::open(&path).unwrap();
         while let Some((_, text)) = capture.next_line().unwrap() {
-            match message(text, &table).unwrap().body {
+            match message(text, &table).unwrap() {
                 Body::Event(Event::BookDelta(_)) => decoded[0] += 1,
                 Body::Event(Event::Trade(_)) => decoded[1] += 1,
                 Body::Event(Event::Quote(_)) => decoded[2] += 1,

@@ -67,7 +67,7 @@ impl Feed for Reader {
             return Ok(());
         }
         let read = match self.market {
-            Market::Spot => decode::parsed(text, &self.table).map(|message| self.bodies.push(message.body)),
+            Market::Spot => decode::parsed(text, &self.table).map(|body| self.bodies.push(body)),
             Market::UsdM | Market::CoinM => futures::message(text, &self.table, &mut self.bodies),
         };
         let mut bodies = std::mem::take(&mut self.bodies);

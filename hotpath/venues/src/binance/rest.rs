@@ -1,9 +1,8 @@
 //! Questions over HTTP: rules, snapshots, time, candles. Blocking, with a limit on every wait. Plain `http` is allowed
 //! to this machine only.
 
-use super::{DecodeError, decode, info, info::Kline};
+use super::{DecodeError, info, info::Kline};
 use domain::Instrument;
-use domain::event::BookSnapshot;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,23 +161,6 @@ impl Rest {
         self.ask("/api/v3/exchangeInfo", info::symbols)
     }
 
-    /// The book of `i`, `limit` levels on each side (at most 5000).
-    ///
-    /// # Errors
-    /// [`RestError`].
-    pub fn depth(&self, i: &Instrument, limit: u32) -> Result<BookSnapshot, RestError> {
-        let symbol = super::sign::percent_encode(&i.symbol);
-        self.ask(&format!("/api/v3/depth?symbol={symbol}&limit={limit}"), |text| decode::snapshot(text, i))
-    }
-
-    /// The venue's clock, ms.
-    ///
-    /// # Errors
-    /// [`RestError`].
-    pub fn time_ms(&self) -> Result<u64, RestError> {
-        self.ask("/api/v3/time", |text| info::time_ns(text).map(|ns| ns / 1_000_000))
-    }
-
     /// Candles of `symbol`, oldest first: those that open in `start_ms..=end_ms`, at most `limit` (1000).
     ///
     /// # Errors
@@ -236,13 +218,8 @@ mod tests {
     #[test]
     fn questions_name_what_they_want_and_answers_are_read() {
         let (url, server) = serve("200 OK", "", r#"{"serverTime":1499827319559}"#);
-        assert_eq!(client(&url).time_ms().unwrap(), 1_499_827_319_559);
+        assert_eq!(client(&url).get("/api/v3/time").unwrap(), r#"{"serverTime":1499827319559}"#);
         assert_eq!(server.join().unwrap(), "GET /api/v3/time HTTP/1.1");
-
-        let (url, server) = serve("200 OK", "", r#"{"lastUpdateId":7,"bids":[["1.00","2.0"]],"asks":[]}"#);
-        let book = client(&url).depth(&crate::binance::fixtures::btcusdt(), 5000).unwrap();
-        assert_eq!((book.last_id, book.bids[0].qty), (7, domain::Lots::new(200_000)));
-        assert_eq!(server.join().unwrap(), "GET /api/v3/depth?symbol=BTCUSDT&limit=5000 HTTP/1.1");
 
         let (url, server) = serve("200 OK", "", r#"{"symbols":[]}"#);
         assert!(client(&url).instruments(&["BTCUSDT"]).unwrap_err().to_string().contains("could not read the answer"));
@@ -253,7 +230,7 @@ mod tests {
     fn refusals_carry_code_words_and_how_long_to_wait() {
         let (url, server) =
             serve("429 Too Many", "Retry-After: 7\r\n", r#"{"code":-1003,"msg":"Too much request weight used"}"#);
-        let error = client(&url).time_ms().unwrap_err();
+        let error = client(&url).get("/api/v3/time").unwrap_err();
         server.join().unwrap();
         assert!(error.is_transient());
         match error {
@@ -261,7 +238,7 @@ mod tests {
             other => panic!("{other}"),
         }
         let (url, server) = serve("400 Bad", "", r#"{"code":-1121,"msg":"Invalid symbol."}"#);
-        let error = client(&url).time_ms().unwrap_err();
+        let error = client(&url).get("/api/v3/time").unwrap_err();
         server.join().unwrap();
         assert!(!error.is_transient() && error.to_string().contains("-1121 Invalid symbol."));
     }
@@ -269,7 +246,7 @@ mod tests {
     #[test]
     fn nobody_there_is_a_network_error() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let error = client(&format!("http://127.0.0.1:{port}")).time_ms().unwrap_err();
+        let error = client(&format!("http://127.0.0.1:{port}")).get("/api/v3/time").unwrap_err();
         assert!(matches!(error, RestError::Network { .. }) && error.is_transient());
     }
 }

@@ -41,7 +41,7 @@ fn table() -> SymbolTable {
 /// What the scanner and the other reader of the market say.
 fn both(text: &str, is_spot: bool, table: &SymbolTable) -> (Option<Body>, Result<Body, DecodeError>) {
     if is_spot {
-        return (spot(text, table).map(Body::Event), decode::parsed(text, table).map(|m| m.body));
+        return (spot(text, table).map(Body::Event), decode::parsed(text, table));
     }
     let mut out = Vec::new();
     let read = crate::binance::futures::message(text, table, &mut out);

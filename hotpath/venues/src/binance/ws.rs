@@ -18,16 +18,6 @@ impl Endpoints {
         let sockets = base.replacen("http", "ws", 1);
         Endpoints { rest: base.to_owned(), ws_api: format!("{sockets}/ws-api/v3"), streams: sockets }
     }
-
-    /// Address of a combined stream of depth changes (every 100 ms), trades and best prices of `symbols`.
-    pub fn market(&self, symbols: &[&str]) -> String {
-        let streams: Vec<String> = symbols
-            .iter()
-            .map(|s| s.to_lowercase())
-            .map(|s| format!("{s}@depth@100ms/{s}@trade/{s}@bookTicker"))
-            .collect();
-        format!("{}/stream?streams={}", self.streams, streams.join("/"))
-    }
 }
 
 /// Largest number of streams on one connection.
@@ -67,14 +57,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stream_names_are_lower_case_and_addresses_follow_the_base() {
+    fn addresses_follow_the_base() {
         let e = Endpoints::at("http://127.0.0.1:4711/");
-        assert_eq!(e.ws_api, "ws://127.0.0.1:4711/ws-api/v3");
-        assert_eq!(
-            e.market(&["BTCUSDT", "ETHUSDT"]),
-            "ws://127.0.0.1:4711/stream?streams=btcusdt@depth@100ms/btcusdt@trade/btcusdt@bookTicker/\
-             ethusdt@depth@100ms/ethusdt@trade/ethusdt@bookTicker"
-        );
-        assert!(Endpoints::at("https://x").market(&["A"]).starts_with("wss://x/stream"));
+        assert_eq!((e.ws_api.as_str(), e.streams.as_str()), ("ws://127.0.0.1:4711/ws-api/v3", "ws://127.0.0.1:4711"));
+        assert_eq!(Endpoints::at("https://x").ws_api, "wss://x/ws-api/v3");
     }
 }

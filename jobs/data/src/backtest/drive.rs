@@ -114,7 +114,7 @@ impl Driver {
             let line = capture.lines() + 1;
             let Some((ts_ns, text)) = capture.next_line()? else { break };
             let bad = |e: venues::wire::DecodeError| DataError::Line { line, what: e.to_string() };
-            let event = match decode::message(text, &table).map_err(bad)?.body {
+            let event = match decode::message(text, &table).map_err(bad)? {
                 Body::Event(event) => event,
                 Body::Snapshot => match self.whose(text, &table) {
                     Some(i) => Event::BookSnapshot(decode::snapshot(text, i).map_err(bad)?),

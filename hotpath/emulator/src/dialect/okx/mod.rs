@@ -97,6 +97,7 @@ enum Topic {
     Book,
     Trade,
     Ticker,
+    Best,
     Bar(u64),
 }
 
@@ -139,6 +140,7 @@ impl OkxSession {
             "books" => Some(Topic::Book),
             "trades" => Some(Topic::Trade),
             "tickers" => Some(Topic::Ticker),
+            "bbo-tbt" => Some(Topic::Best),
             _ => None,
         }
     }
@@ -214,7 +216,16 @@ impl Session for OkxSession {
                 frames.extend(minutes.flat_map(|(name, minutes)| bars(view, at, name, *minutes, news.ts_ns)));
                 frames
             }
-            Event::Quote(q) if self.topics.contains(&(at, Topic::Ticker)) => vec![ticker(view, at, q)],
+            Event::Quote(q) => {
+                let mut frames = Vec::new();
+                if self.topics.contains(&(at, Topic::Ticker)) {
+                    frames.push(ticker(view, at, q));
+                }
+                if self.topics.contains(&(at, Topic::Best)) {
+                    frames.push(best(view, at, q));
+                }
+                frames
+            }
             _ => Vec::new(),
         }
     }
@@ -287,6 +298,16 @@ fn trade(view: &View<'_>, at: usize, t: &Trade) -> Frame {
         "sz": plain(i.qty(t.qty)), "side": side, "ts": ms(view.venue_ns(t.ts_venue_ns)).to_string(), "count": "1"});
     let text = json!({"arg": {"channel": "trades", "instId": i.symbol}, "data": [row]});
     view.frame(Kind::Trade, at, text.to_string())
+}
+
+/// The best level of each side, whole each time.
+fn best(view: &View<'_>, at: usize, q: &Quote) -> Frame {
+    let symbol = &view.symbols[at];
+    let i = rules(symbol);
+    let data = json!({"asks": rows(i, &[q.ask]), "bids": rows(i, &[q.bid]), "ts": ms(view.now_ns).to_string(),
+        "seqId": symbol.truth.last_id});
+    let text = json!({"arg": {"channel": "bbo-tbt", "instId": i.symbol}, "data": [data]});
+    view.frame(Kind::Quote, at, text.to_string())
 }
 
 fn ticker(view: &View<'_>, at: usize, q: &Quote) -> Frame {

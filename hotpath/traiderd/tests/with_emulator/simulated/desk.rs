@@ -146,9 +146,9 @@ impl Desk {
         let mut trades = Trades::new(self.adapter.trade_ids());
         loop {
             let since_ns = self.now_ns();
-            if let Leave::Wait(wait) =
-                self.connects.borrow_mut().take(since_ns, 1, self.adapter.discipline().connects.most)
-            {
+            let most = self.adapter.discipline().connects.most;
+            let leave = self.connects.borrow_mut().take(since_ns, 1, most);
+            if let Leave::Wait(wait) = leave {
                 tokio::time::sleep(wait).await;
                 continue;
             }
