@@ -35,7 +35,7 @@ bench: ## Latency of journal, decode, book, step beside a bare serde_json parse
 	cargo bench --locked --profile release-hot -p tests --bench hotpath
 
 bench-memory: build ## Memory of the daemon while four venues talk as fast as they can, an hour's worth of messages
-	cargo bench --locked --profile dev -p tests --bench memory
+	cargo bench --locked --profile dev --workspace --bench memory
 
 bench-queue: setup ## The control plane beside plain apalis: drain, pick-up, hand-over, idle cost, long history
 	cargo bench --locked --profile release -p worker --bench queue

@@ -40,8 +40,8 @@ struct Args {
     /// File to write the ready line to, once serving
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
-    /// Symbols to serve; may be repeated
-    #[arg(long, alias = "symbols", num_args = 1..)]
+    /// Symbols to serve, separated by commas; may be repeated
+    #[arg(long, alias = "symbols", num_args = 1.., value_delimiter = ',')]
     symbol: Vec<String>,
     /// What the venue's clock is ahead of the market's, ms
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]

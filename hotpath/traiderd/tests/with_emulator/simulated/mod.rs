@@ -243,7 +243,7 @@ async fn inject(desk: &Desk, symbol: &str, kind: FaultKind, pick: &mut impl FnMu
 fn campaign(name: &str, symbol: &str) {
     let scripts = match std::env::var("TRAIDER_SOAK") {
         Ok(n) => n.parse().ok().filter(|n| *n > 1).unwrap_or(1000),
-        Err(_) => 4,
+        Err(_) => 2,
     };
     let mut tally = Tally::new();
     for seed in 1..=scripts {
