@@ -265,6 +265,28 @@ fn binance_usdm_survives_every_script() {
 }
 
 #[test]
+fn binance_coinm_survives_every_script() {
+    campaign("binance-coinm", "BTCUSD_PERP");
+}
+
+/// Some minutes of a calm market, in which bars end, valuations come, and positions are closed by force.
+#[test]
+fn whatever_binances_futures_say_is_read() {
+    for (name, symbol) in [("binance-usdm", "BTCUSDT"), ("binance-coinm", "BTCUSD_PERP")] {
+        in_simulated_time(async {
+            let (desk, _running) = open(name, symbol, 11).await;
+            assert!(comes_true(&desk, symbol, 20).await, "{name}: the book never came true");
+            tokio::time::sleep(Duration::from_secs(180)).await;
+            assert!(comes_true(&desk, symbol, 1).await, "{name}: the book is not true any more");
+            let seen = noticed(&desk);
+            let odd =
+                ["break", "crossed", "unreadable", "other", "complaint", "told", "silence"].map(|sign| seen[sign]);
+            assert_eq!(odd, [0; 7], "{name}: {seen:?}");
+        });
+    }
+}
+
+#[test]
 fn kraken_survives_every_script() {
     campaign("kraken", "BTC/USD");
 }
