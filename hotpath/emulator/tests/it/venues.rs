@@ -233,6 +233,7 @@ fn bybit_trade_ids_are_numbers_on_spot_and_uuids_that_differ_early_on_linear() {
 fn every_venue_has_a_clock_of_its_own() {
     for (dialect, symbol, path, pointer) in [
         ("binance", "BTCUSDT", "/api/v3/time", "/serverTime"),
+        ("binance-coinm", "BTCUSD_PERP", "/dapi/v1/time", "/serverTime"),
         ("kraken", "BTC/USD", "/0/public/Time", "/result/unixtime"),
         ("coinbase", "BTC-USD", "/api/v3/brokerage/time", "/epochSeconds"),
         ("bybit", "BTCUSDT", "/v5/market/time", "/result/timeSecond"),
