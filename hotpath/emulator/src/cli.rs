@@ -24,7 +24,7 @@ const PORT_TAKEN: u8 = 5;
 #[derive(Debug, Parser)]
 #[command(name = "traider-emulator", version)]
 struct Args {
-    /// Which venue it is to be: binance, binance-usdm, kraken, coinbase, bybit, bybit-linear, okx
+    /// Which venue it is to be: binance, binance-usdm, binance-coinm, kraken, coinbase, bybit, bybit-linear, okx
     #[arg(long, default_value = "binance")]
     dialect: String,
     /// The market: synthetic:SEED, capture:FILE (gzipped `<ns> <message>` lines of Binance Spot), or recording:FILE

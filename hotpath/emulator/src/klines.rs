@@ -11,6 +11,8 @@ pub const SECOND_MS: u64 = 1000;
 pub const MINUTE_MS: u64 = 60 * SECOND_MS;
 const SECONDS_MAX: usize = 86_400;
 const MINUTES_MAX: usize = 14 * 1440;
+/// Parts of a lot per tick. A trade of all lots there are fits, and a small one at a high price keeps ten digits.
+pub const PER_TICK: u128 = 1_000_000_000_000_000_000;
 
 /// One candle.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,11 @@ pub struct Bar {
     pub taker_buy: Lots,
     /// The value of that.
     pub taker_buy_value: TickLots,
+    /// The sum of size over price of each trade, [`PER_TICK`] parts of a lot per tick: what contracts that are worth so
+    /// much of quote were worth in base, which the value does not tell.
+    pub per_tick: u128,
+    /// The same of what takers bought.
+    pub taker_buy_per_tick: u128,
     /// Number of trades; 0 = nothing happened.
     pub trades: u64,
 }
@@ -37,18 +44,24 @@ impl Bar {
             value: TickLots::ZERO,
             taker_buy: Lots::ZERO,
             taker_buy_value: TickLots::ZERO,
+            per_tick: 0,
+            taker_buy_per_tick: 0,
             trades: 0,
         }
     }
     fn of(trade: &Trade) -> Self {
         let value = num::value(trade.price, trade.qty);
         let bought = trade.aggressor == Side::Buy;
+        let ticks = u128::from(trade.price.get().unsigned_abs());
+        let per_tick = (u128::from(trade.qty.get()) * PER_TICK).checked_div(ticks).unwrap_or(0);
         Self {
             ohlc: [trade.price; 4],
             volume: trade.qty,
             value,
             taker_buy: if bought { trade.qty } else { Lots::ZERO },
             taker_buy_value: if bought { value } else { TickLots::ZERO },
+            per_tick,
+            taker_buy_per_tick: if bought { per_tick } else { 0 },
             trades: 1,
         }
     }
@@ -62,6 +75,8 @@ impl Bar {
         self.taker_buy = lots(self.taker_buy, later.taker_buy);
         self.value = TickLots::new(self.value.get() + later.value.get());
         self.taker_buy_value = TickLots::new(self.taker_buy_value.get() + later.taker_buy_value.get());
+        self.per_tick = self.per_tick.saturating_add(later.per_tick);
+        self.taker_buy_per_tick = self.taker_buy_per_tick.saturating_add(later.taker_buy_per_tick);
         self.trades += later.trades;
     }
 }

@@ -36,8 +36,7 @@ impl Offer {
         Some((Ticks::new(i.tick.count(self.price).ok()?), lots(self.top)?, lots(self.trade)?))
     }
 
-    /// The market as an instrument that is only watched. Sizes are in base, derivatives linear with one base per
-    /// contract.
+    /// The market as an instrument that is only watched; `contract` says what its sizes count.
     pub fn watched(&self, id: InstrumentId, venue: &str, contract: Contract) -> Option<Instrument> {
         Some(Instrument {
             id,

@@ -6,12 +6,12 @@
 //! other.
 
 pub mod binance;
+pub mod binance_futures;
 pub mod bybit;
 pub mod coinbase;
 pub mod kraken;
 pub mod market;
 pub mod okx;
-pub mod usdm;
 mod window;
 mod words;
 
@@ -54,7 +54,16 @@ pub trait Dialect: Debug + Send + Sync {
 
 /// Every dialect.
 pub fn dialects() -> &'static [&'static dyn Dialect] {
-    &[&binance::Binance, &usdm::Usdm, &kraken::Kraken, &coinbase::Coinbase, &bybit::SPOT, &bybit::LINEAR, &okx::Okx]
+    &[
+        &binance::Binance,
+        &binance_futures::USD_M,
+        &binance_futures::COIN_M,
+        &kraken::Kraken,
+        &coinbase::Coinbase,
+        &bybit::SPOT,
+        &bybit::LINEAR,
+        &okx::Okx,
+    ]
 }
 
 /// The dialect of this name.

@@ -5,6 +5,7 @@ mod book;
 mod cli;
 mod drawn;
 mod faults;
+mod futures;
 mod market;
 mod orders;
 mod recorded;

@@ -77,6 +77,7 @@ fn what_is_allowed_shows_in_every_venues_list_of_symbols() {
     for (dialect, symbol, path, pointer, word) in [
         ("binance", "BTCUSDT", "/api/v3/exchangeInfo?symbol=BTCUSDT", "/symbols/0/status", "HALT"),
         ("binance-usdm", "BTCUSDT", "/fapi/v1/exchangeInfo", "/symbols/0/status", "SETTLING"),
+        ("binance-coinm", "BTCUSD_PERP", "/dapi/v1/exchangeInfo", "/symbols/0/contractStatus", "DELIVERING"),
         (
             "bybit",
             "BTCUSDT",
@@ -100,6 +101,7 @@ fn binance_bars_are_final_once_and_equal_to_those_asked_for() {
     for (dialect, symbol, path, rest) in [
         ("binance", "BTCUSDT", "/stream?streams=btcusdt@kline_1m", "/api/v3/klines"),
         ("binance-usdm", "BTCUSDT", "/market/stream?streams=btcusdt@kline_1m", "/fapi/v1/klines"),
+        ("binance-coinm", "BTCUSD_PERP", "/stream?streams=btcusd_perp@kline_1m", "/dapi/v1/klines"),
     ] {
         let server = venue(dialect, symbol, 200, |_| {});
         let mut client = server.connect(path);

@@ -233,6 +233,7 @@ fn bybit_trade_ids_are_numbers_on_spot_and_uuids_that_differ_early_on_linear() {
 fn every_venue_has_a_clock_of_its_own() {
     for (dialect, symbol, path, pointer) in [
         ("binance", "BTCUSDT", "/api/v3/time", "/serverTime"),
+        ("binance-coinm", "BTCUSD_PERP", "/dapi/v1/time", "/serverTime"),
         ("kraken", "BTC/USD", "/0/public/Time", "/result/unixtime"),
         ("coinbase", "BTC-USD", "/api/v3/brokerage/time", "/epochSeconds"),
         ("bybit", "BTCUSDT", "/v5/market/time", "/result/timeSecond"),
@@ -295,52 +296,6 @@ fn okx_bars_come_from_an_address_of_their_own() {
     let last: Value = serde_json::from_str(texts.last().unwrap()).unwrap();
     let rows = server.json("/api/v5/market/candles?instId=ETH-USDT&bar=1m");
     assert_eq!(rows["data"][0], last["data"][0], "newest first");
-}
-
-#[test]
-fn usdm_diffs_are_chained_by_pu_alone_and_each_address_carries_its_own_streams() {
-    let server = venue("binance-usdm", "BTCUSDT", 30, |_| {});
-    let names = "btcusdt@depth@100ms/btcusdt@bookTicker/btcusdt@aggTrade/btcusdt@markPrice@1s/btcusdt@forceOrder/btcusdt@kline_1m";
-    let start = server.json("/fapi/v1/depth?symbol=BTCUSDT&limit=1000");
-    let mut book = Book::default();
-    book.pairs(&start["bids"], &start["asks"]);
-    let mut newest = start["lastUpdateId"].as_u64().unwrap();
-    let mut public = server.connect(&format!("/public/stream?streams={names}"));
-    let mut market = server.connect(&format!("/market/stream?streams={names}"));
-    server.post("/emulator/start");
-    let market = std::thread::spawn(move || market.rest().0);
-    let read = |texts: Vec<String>| -> Vec<Value> { texts.iter().map(|t| serde_json::from_str(t).unwrap()).collect() };
-    let (public, market) = (read(public.rest().0), read(market.join().unwrap()));
-    let mut follows = 0;
-    for d in public.iter().map(|m| &m["data"]).filter(|d| d["e"] == "depthUpdate") {
-        assert_eq!(d["pu"], newest, "the chain");
-        follows += usize::from(d["U"] == newest + 1);
-        newest = d["u"].as_u64().unwrap();
-        book.pairs(&d["b"], &d["a"]);
-        assert!(!book.is_crossed());
-    }
-    let (truth, id) = oracle(&server, "BTCUSDT");
-    assert_eq!((newest, book.best(1000), follows), (id, truth.best(1000), 0), "U says nothing");
-    let kinds = |messages: &[Value]| -> std::collections::BTreeSet<String> {
-        messages.iter().map(|m| m["data"]["e"].as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!(kinds(&public).into_iter().collect::<Vec<_>>(), ["bookTicker", "depthUpdate"]);
-    assert_eq!(kinds(&market).into_iter().collect::<Vec<_>>(), ["aggTrade", "forceOrder", "kline", "markPriceUpdate"]);
-    let marks = market.iter().filter(|m| m["data"]["e"] == "markPriceUpdate").count();
-    assert!((25..=31).contains(&marks), "one a second: {marks}");
-    // A taker who sells out was long: SELL.
-    let mut trade = &Value::Null;
-    for data in market.iter().map(|m| &m["data"]) {
-        if data["e"] == "aggTrade" {
-            trade = data;
-        } else if data["e"] == "forceOrder" {
-            assert_eq!((&trade["p"], &trade["q"]), (&data["o"]["p"], &data["o"]["q"]));
-            assert_eq!(trade["m"], data["o"]["S"] == "SELL");
-        }
-    }
-    assert_eq!(server.json("/fapi/v1/exchangeInfo")["symbols"][0]["contractType"], "PERPETUAL");
-    assert!(server.json("/fapi/v1/premiumIndex?symbol=BTCUSDT")["markPrice"].is_string());
-    assert!(server.json("/fapi/v1/openInterest?symbol=BTCUSDT")["openInterest"].is_string());
 }
 
 #[test]

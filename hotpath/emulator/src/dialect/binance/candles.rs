@@ -1,6 +1,6 @@
 //! Candles in Binance's intervals and rows.
 
-use super::text::fixed;
+use super::text::{price, qty, worth};
 use crate::klines::{Bar, Klines, MINUTE_MS, SECOND_MS, Wanted};
 use domain::Instrument;
 use serde_json::{Value, json};
@@ -33,19 +33,19 @@ pub fn rows(klines: &Klines, i: &Instrument, wanted: &Wanted) -> Vec<Value> {
 }
 
 fn row(i: &Instrument, open_ms: u64, length_ms: u64, bar: &Bar) -> Value {
-    let [o, h, l, c] = bar.ohlc.map(|p| fixed(i.price(p)));
+    let [o, h, l, c] = bar.ohlc.map(|p| price(i, p));
     json!([
         open_ms,
         o,
         h,
         l,
         c,
-        fixed(i.qty(bar.volume)),
+        qty(i, bar.volume),
         open_ms + length_ms - 1,
-        fixed(i.value(bar.value)),
+        worth(i, bar.value, bar.per_tick),
         bar.trades,
-        fixed(i.qty(bar.taker_buy)),
-        fixed(i.value(bar.taker_buy_value)),
+        qty(i, bar.taker_buy),
+        worth(i, bar.taker_buy_value, bar.taker_buy_per_tick),
         "0"
     ])
 }

@@ -1,6 +1,6 @@
-//! Market events in the words of Binance Spot's streams.
+//! Market events in the words of Binance Spot's streams, and what the futures say alike.
 
-use super::text::fixed;
+use super::text::{fixed, price, qty, worth};
 use crate::dialect::View;
 use crate::klines::{Bar, MINUTE_MS};
 use crate::source::Wire;
@@ -46,7 +46,7 @@ pub fn wire(i: &Instrument, now_ns: u64, shift_ns: i64, event: &Event) -> Option
 pub fn derived(view: &View<'_>, symbol: &Symbol, t: &Trade) -> Vec<Wire> {
     let i = &symbol.listed.instrument;
     let (name, lower, now_ms) = (&i.symbol, i.symbol.to_lowercase(), view.now_ns / NS_PER_MS);
-    let (p, q, id) = (fixed(i.price(t.price)), fixed(i.qty(t.qty)), t.trade_id);
+    let (p, q, id) = (price(i, t.price), qty(i, t.qty), t.trade_id);
     let (trade_ms, maker) = (view.venue_ns(t.ts_venue_ns) / NS_PER_MS, t.aggressor == Side::Sell);
     let head = format!(r#"{{"e":"aggTrade","E":{now_ms},"s":"{name}","a":{id},"p":"{p}","q":"{q}","f":{id},"l":{id}"#);
     let mut wires = vec![envelope(&format!("{lower}@aggTrade"), &format!(r#"{head},"T":{trade_ms},"m":{maker}}}"#))];
@@ -63,9 +63,9 @@ pub fn derived(view: &View<'_>, symbol: &Symbol, t: &Trade) -> Vec<Wire> {
 
 /// A minute's bar whose newest trade is `last_id`.
 fn kline(i: &Instrument, open_ms: u64, bar: &Bar, last_id: u64, is_over: bool) -> String {
-    let [o, h, l, c] = bar.ohlc.map(|p| fixed(i.price(p)));
-    let (v, value, n) = (fixed(i.qty(bar.volume)), fixed(i.value(bar.value)), bar.trades);
-    let (bought, bought_value) = (fixed(i.qty(bar.taker_buy)), fixed(i.value(bar.taker_buy_value)));
+    let [o, h, l, c] = bar.ohlc.map(|p| price(i, p));
+    let (v, value, n) = (qty(i, bar.volume), worth(i, bar.value, bar.per_tick), bar.trades);
+    let (bought, bought_value) = (qty(i, bar.taker_buy), worth(i, bar.taker_buy_value, bar.taker_buy_per_tick));
     let (close_ms, name) = (open_ms + MINUTE_MS - 1, &i.symbol);
     format!(
         r#"{{"t":{open_ms},"T":{close_ms},"s":"{name}","i":"1m","f":-1,"L":{last_id},"o":"{o}","c":"{c}","h":"{h}","l":"{l}","v":"{v}","n":{n},"x":{is_over},"q":"{value}","V":"{bought}","Q":"{bought_value}","B":"0"}}"#
@@ -84,7 +84,7 @@ pub fn pairs(i: &Instrument, levels: &[Level]) -> String {
     let mut text = String::from("[");
     for l in levels {
         let comma = if text.len() > 1 { "," } else { "" };
-        let (p, q) = (fixed(i.price(l.price)), fixed(i.qty(l.qty)));
+        let (p, q) = (price(i, l.price), qty(i, l.qty));
         write!(text, r#"{comma}["{p}","{q}"]"#).expect("writing to a String does not fail");
     }
     text.push(']');

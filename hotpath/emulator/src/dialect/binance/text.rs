@@ -1,6 +1,8 @@
 //! How Binance writes numbers, rate limits and errors.
 
-use domain::Decimal;
+use crate::klines::PER_TICK;
+use domain::instrument::Contract;
+use domain::{Decimal, Instrument, Lots, TickLots, Ticks};
 use serde_json::{Value, json};
 use sim::rules::SCALE;
 
@@ -11,6 +13,34 @@ pub fn fixed(amount: Decimal) -> String {
         Some(mantissa) => Decimal::new(mantissa, SCALE.max(amount.scale)).to_string(),
         None => amount.to_string(),
     }
+}
+
+/// A price: with eight digits, on COIN-M with those of the tick.
+pub fn price(i: &Instrument, price: Ticks) -> String {
+    let price = i.price(price);
+    if matches!(i.contract, Contract::Inverse(_)) { price.to_string() } else { fixed(price) }
+}
+
+/// A size: with eight digits, on COIN-M in whole contracts.
+pub fn qty(i: &Instrument, qty: Lots) -> String {
+    let qty = i.qty(qty);
+    if matches!(i.contract, Contract::Inverse(_)) { qty.to_string() } else { fixed(qty) }
+}
+
+/// What trades of this value were worth in quote; on COIN-M in base, which takes the sum of their sizes over their
+/// prices. Cut to eight digits there.
+pub fn worth(i: &Instrument, value: TickLots, per_tick: u128) -> String {
+    let Contract::Inverse(size) = i.contract else { return fixed(i.value(value)) };
+    let power = |scale: u8| 10_u128.checked_pow(u32::from(scale));
+    let over = |scale| {
+        per_tick
+            .checked_mul(u128::from(i.lot.units))?
+            .checked_mul(size.mantissa.unsigned_abs())?
+            .checked_mul(power(scale)?)
+    };
+    let under = |scale| PER_TICK.checked_mul(u128::from(i.tick.units))?.checked_mul(power(scale)?);
+    let base = over(i.tick.scale + SCALE).zip(under(i.lot.scale + size.scale)).map(|(over, under)| over / under);
+    Decimal::new(base.and_then(|base| i128::try_from(base).ok()).unwrap_or(i128::MAX), SCALE).to_string()
 }
 
 /// An error as the venue words it.
@@ -96,6 +126,7 @@ pub fn used_limits(used: u64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
 
     #[test]
     fn amounts_have_eight_digits_unless_they_need_more() {
@@ -104,6 +135,16 @@ mod tests {
         assert_eq!(text("0.000000001230"), "0.00000000123");
         assert_eq!(text("0"), "0.00000000");
         assert_eq!(text("-5"), "-5.00000000");
+    }
+
+    #[test]
+    fn contracts_are_worth_their_dollars_over_each_price() {
+        let offer = crate::dialect::binance_futures::COIN_M.markets()[0];
+        let i = crate::dialect::binance_futures::COIN_M.instrument(domain::InstrumentId(0), &offer).unwrap();
+        // 3 of 100 USD at 50000.0 are 0.006 BTC, 5 at 40000.0 are 0.0125 BTC.
+        let per_tick = 3 * PER_TICK / 500_000 + 5 * PER_TICK / 400_000;
+        assert_eq!(worth(&i, TickLots::ZERO, per_tick), "0.01850000");
+        assert_eq!((price(&i, Ticks::new(500_000)), qty(&i, Lots::new(3))), ("50000.0".to_owned(), "3".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod desk;
 mod wire;
 
 use desk::Desk;
-use domain::{Decimal, InstrumentId, Side};
+use domain::event::Allowed;
+use domain::instrument::Contract;
+use domain::{Decimal, Event, InstrumentId, Side};
 use emulator::fault::FaultKind;
 use emulator::{Config, SourceSpec, Speed};
 use engine::Engine;
@@ -14,6 +16,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
+use venues::adapter::Said;
+use venues::wire::SymbolTable;
 
 /// What was noticed so far, by name.
 type Noticed = BTreeMap<&'static str, u64>;
@@ -262,6 +266,47 @@ fn binance_survives_every_script() {
 #[test]
 fn binance_usdm_survives_every_script() {
     campaign("binance-usdm", "BTCUSDT");
+}
+
+#[test]
+fn binance_coinm_survives_every_script() {
+    campaign("binance-coinm", "BTCUSD_PERP");
+}
+
+/// Some minutes of a calm market, in which bars end, valuations come, and positions are closed by force; then the
+/// questions that are asked now and again.
+#[test]
+fn whatever_binances_futures_say_is_read() {
+    let coin_m = Contract::Inverse(Decimal::new(100, 0));
+    let usd_m = Contract::Linear(Decimal::new(1, 0));
+    for (name, symbol, contract) in [("binance-usdm", "BTCUSDT", usd_m), ("binance-coinm", "BTCUSD_PERP", coin_m)] {
+        in_simulated_time(async {
+            let (desk, _running) = open(name, symbol, 11).await;
+            assert_eq!(desk.instrument.contract, contract, "{name}");
+            assert!(comes_true(&desk, symbol, 20).await, "{name}: the book never came true");
+            tokio::time::sleep(Duration::from_secs(180)).await;
+            assert!(comes_true(&desk, symbol, 1).await, "{name}: the book is not true any more");
+            let seen = noticed(&desk);
+            let odd = ["break", "crossed", "unreadable", "other", "complaint", "told", "silence"].map(|s| seen[s]);
+            assert_eq!(odd, [0; 7], "{name}: {seen:?}");
+            let (adapter, i) = (desk.adapter, &desk.instrument);
+            let table = SymbolTable::new([i.clone()]);
+            let mut said = Vec::new();
+            for poll in adapter.polls(std::slice::from_ref(i)) {
+                let answer = desk.emulator(&poll.request.path, None).await.to_string();
+                adapter.read_poll(&poll, &answer, &table, &mut said).unwrap();
+            }
+            let [Said::Event(Event::Status(status)), Said::Event(Event::OpenInterest(held))] = said.as_slice() else {
+                panic!("{name}: {said:?}")
+            };
+            assert!(status.allowed == Allowed::All && !held.size.is_zero(), "{name}: {said:?}");
+            let now_ns = desk.now_ns();
+            let request = adapter.bars_request(i, 60, now_ns - 240_000_000_000, now_ns).unwrap();
+            let answer = desk.emulator(&request.path, None).await.to_string();
+            let bars = adapter.read_bars(&answer, i, 60).unwrap();
+            assert!(bars.len() >= 3 && bars.iter().all(|bar| !bar.volume.is_zero()), "{name}: {bars:?}");
+        });
+    }
 }
 
 #[test]
