@@ -138,12 +138,16 @@ impl BybitFeed {
                 return Ok(());
             }
         };
-        if depth > 1 && *stream.depth.get_or_insert(depth) != depth {
+        if depth > 1 && stream.depth.is_some_and(|known| known != depth) {
             out.push(Said::Other("another depth of book"));
             return Ok(());
         }
         let RawBook { b, a, u } = parse(WHAT, data)?;
         let (bids, asks) = (levels(&b, i, WHAT)?, levels(&a, i, WHAT)?);
+        if depth > 1 && whole {
+            // Only what could be read decides.
+            stream.depth = Some(depth);
+        }
         let (instrument, checksum) = (i.id, None);
         let ts_venue_ns = time_ns(e.cts.or(e.ts));
         out.push(match (depth, whole) {

@@ -87,6 +87,14 @@ fn best_prices_with_the_same_number_again_are_no_gap_and_two_depths_do_not_mix()
 }
 
 #[test]
+fn a_book_that_cannot_be_read_does_not_decide_which_depth_counts() {
+    let mut feed = feed(spot(), &[btc()]);
+    let broken = book("orderbook.50", "snapshot", 7, &BID, &ASK).replace("\"u\"", "\"w\"");
+    assert!(feed.frame(&broken, &mut Vec::new()).is_err());
+    assert_eq!(events(&mut *feed, &book("orderbook.200", "snapshot", 900, &BID, &ASK)).len(), 1);
+}
+
+#[test]
 fn best_prices_follow_changes_of_the_one_level_stream() {
     let mut feed = feed(spot(), &[btc()]);
     events(&mut *feed, &book("orderbook.1", "snapshot", 7, &BID, &ASK));
