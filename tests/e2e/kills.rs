@@ -62,6 +62,9 @@ fn check_kills(seed: u64, kills: u32) {
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["restarts"], done, "seed {seed}: {stderr}");
     check_against_venue(&home, &summary, seed);
+    // Without orders under way there would be nothing to lose.
+    let sent = summary["orders"]["sent"].as_u64().unwrap();
+    assert!(sent > u64::from(done) / 4, "seed {seed}: only {sent} orders in {done} kills");
     println!(
         "seed {seed}: {done} kills, {} orders, {} fills, journal of {} bytes",
         summary["orders"]["sent"],

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use venues::adapter::{Adapter, Request, Said};
+use venues::limit::Priority;
 use venues::poll::Poll;
 use venues::wire::SymbolTable;
 
@@ -33,6 +34,16 @@ pub enum Question {
     Time,
     /// The poll of this number.
     Poll(usize),
+}
+
+impl Question {
+    /// How much the answer matters: what stands in and what is polled leaves room for what the engine waits for.
+    pub const fn priority(self) -> Priority {
+        match self {
+            Question::Book(_) | Question::Time => Priority::Ask,
+            Question::StandIn(..) | Question::Poll(_) => Priority::Backfill,
+        }
+    }
 }
 
 /// What is to be said on a connection.

@@ -191,14 +191,14 @@ impl Keeper {
         let Some(request) = books.request(question) else { return Ok(()) };
         // Both ends by the clock that message times are compared with.
         let asked_ns = stamp_ns();
-        let answer = self.get(asker, &request).map_err(|e| e.to_string());
+        let answer = self.get(asker, &request, question.priority()).map_err(|e| e.to_string());
         let answer = answer.as_deref().map_err(String::clone);
         books.answered(question, (asked_ns, stamp_ns()), answer, &mut self.tx)
     }
 
     /// An answer over HTTP, recorded.
-    fn get(&self, asker: &Asker, request: &Request) -> Result<String, AskError> {
-        let answer = asker.ask(request, Priority::Ask)?;
+    fn get(&self, asker: &Asker, request: &Request, priority: Priority) -> Result<String, AskError> {
+        let answer = asker.ask(request, priority)?;
         if let Some(tape) = &self.shared.tape {
             tape.of(&format!("{}.http", self.adapter.venue())).http(&request.path, &answer);
         }
@@ -212,7 +212,7 @@ impl Keeper {
         let mut backoff = Backoff::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let answers: Result<Vec<String>, AskError> =
-                requests.iter().map(|request| self.get(asker, request)).collect();
+                requests.iter().map(|request| self.get(asker, request, Priority::Ask)).collect();
             let told = answers.map_err(|e| e.to_string()).and_then(|answers| {
                 let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
                 self.adapter.read_rules(&answers, &symbols).map_err(|e| e.to_string())

@@ -148,8 +148,9 @@ impl Adapter for Binance {
     }
 
     fn book_request(&self, instrument: &Instrument) -> Request {
-        let (limit, weight) = if self.0 == Market::Spot { ("5000", 250) } else { ("1000", 20) };
-        self.ask("depth", &[("symbol", &instrument.symbol), ("limit", limit)], weight)
+        // Spot has 5000 levels for five times the weight: a book a second would use up the budget in half a minute.
+        let weight = if self.0 == Market::Spot { 50 } else { 20 };
+        self.ask("depth", &[("symbol", &instrument.symbol), ("limit", "1000")], weight)
     }
 
     fn read_book(&self, answer: &str, instrument: &Instrument) -> Result<BookSnapshot, DecodeError> {

@@ -221,15 +221,15 @@ impl Desk {
     async fn ask(&self, question: Question) {
         let Some(request) = self.books.borrow().request(question) else { return };
         let asked_ns = self.now_ns();
-        let answer = self.question(&request, asked_ns).await;
+        let answer = self.question(&request, question.priority(), asked_ns).await;
         let answer = answer.as_deref().map_err(String::clone);
         let (mut books, mut core) = (self.books.borrow_mut(), self.core.borrow_mut());
         books.answered(question, (asked_ns, self.now_ns()), answer, &mut *core).unwrap();
     }
 
     /// Asks within the budget and stays away when told to, as [`venues::ask::Asker`] does.
-    async fn question(&self, request: &Request, asked_ns: u64) -> Result<String, String> {
-        let share = Priority::Ask.share(self.adapter.discipline().requests.most);
+    async fn question(&self, request: &Request, priority: Priority, asked_ns: u64) -> Result<String, String> {
+        let share = priority.share(self.adapter.discipline().requests.most);
         if let Leave::Wait(wait) = self.requests.borrow_mut().take(asked_ns, request.weight, share) {
             return Err(format!("the budget allows no question for {wait:?}"));
         }
