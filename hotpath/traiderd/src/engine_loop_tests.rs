@@ -63,7 +63,7 @@ impl Rig {
         let ((market, market_rx), (_, orders), (_, snapshots)) = (channel(), channel(), channel());
         let (operator, operator_rx) = sync_channel(4);
         let outlets = Outlets {
-            gateway: Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret")),
+            gateway: Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret"), None),
             wanted: std::collections::BTreeMap::new(),
             telemetry: Arc::new(Telemetry::default()),
             narrator: Narrator::new().0,

@@ -9,6 +9,7 @@ use crate::daemon::{Options, Rules, Run, write_manifest};
 use crate::engine_loop::{EngineLoop, Inputs, Opening};
 use crate::error::DaemonError;
 use crate::gateway::Gateway;
+use crate::gateway::budget::Budgets;
 use crate::gateway::link::OrderLink;
 use crate::halt::HaltFile;
 use crate::inbox::{Item, Tx, Waker, ring};
@@ -120,7 +121,8 @@ impl Parts {
             watch: Watch::default(),
             tape,
         };
-        let gateway = Gateway::new(Arc::clone(&common.table), options.keys.clone());
+        let counts = (options.clock == ClockKind::Wall).then(|| Budgets::open(&budgets)).transpose();
+        let gateway = Gateway::new(Arc::clone(&common.table), options.keys.clone(), counts.map_err(uncounted)?);
         let (orders_tx, orders_rx) = common.ring(OTHER_RING);
         let (snapshots_tx, snapshots_rx) = common.ring(OTHER_RING);
         let (wanted_tx, wanted) = mpsc::sync_channel(WANTED_QUEUE);
@@ -216,6 +218,10 @@ fn guarded<T>(gateway: &Gateway, run: impl FnOnce() -> Result<T, DaemonError>) -
     ended
 }
 
+fn uncounted(error: LimitError) -> DaemonError {
+    DaemonError::io(format!("could not count in `{}`", error.path.display()))(error.source)
+}
+
 /// The connections of the venue that is traded.
 fn traded(
     options: &Options,
@@ -228,7 +234,6 @@ fn traded(
     let role = Role::Traded { ends: matches!(options.mode, Mode::Capture | Mode::Demo) };
     let ring = if in_real_time { RING } else { REPLAY_RING };
     let connections = Connections { adapter: &BINANCE, endpoints, budgets, role, in_real_time, ring };
-    let uncounted = |e: LimitError| DaemonError::io(format!("could not count in `{}`", e.path.display()))(e.source);
     connections.readers(table, shared).map_err(uncounted)
 }
 
@@ -356,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_failed_check_becomes_an_error_that_says_which() {
-        let gateway = Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret"));
+        let gateway = Gateway::new(Arc::new(SymbolTable::default()), Keys::hmac("key", "secret"), None);
         let bug = guarded::<()>(&gateway, || panic!("the book is crossed: {}", 7)).unwrap_err();
         assert!(bug.to_string().contains("the book is crossed: 7"), "{bug}");
         assert_eq!(bug.exit_code(), 1);

@@ -271,4 +271,4 @@ fn take_in(conn: &mut Conn, texts: &mut Vec<(u64, Text)>, heard: &mut Instant) -
 
 #[cfg(test)]
 #[path = "link_tests.rs"]
-mod tests;
+pub(super) mod tests;

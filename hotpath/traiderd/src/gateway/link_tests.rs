@@ -33,7 +33,7 @@ fn btcusdt() -> Instrument {
         book: domain::instrument::BookRule::ASKED,
     }
 }
-fn order(sequence: u32) -> OrderRequest {
+pub(in crate::gateway) fn order(sequence: u32) -> OrderRequest {
     OrderRequest {
         id: ClientOrderId { home: 1, epoch: 1, sequence },
         instrument: InstrumentId(0),
@@ -98,7 +98,7 @@ impl Rig {
                 script(n, Server(tungstenite::accept(stream).unwrap()));
             }
         });
-        let gateway = Gateway::new(Arc::new(SymbolTable::new([btcusdt()])), Keys::hmac("key", "secret"));
+        let gateway = Gateway::new(Arc::new(SymbolTable::new([btcusdt()])), Keys::hmac("key", "secret"), None);
         let (waker, stop) = (Waker::of_this_thread(), Arc::new(AtomicBool::new(false)));
         let (tx, rx) = ring(64, &waker, &Arc::new(AtomicU64::new(0)));
         let link = OrderLink::new(&gateway, url, tx, Arc::new(Telemetry::default()), Arc::clone(&stop));
@@ -257,7 +257,7 @@ fn the_last_resort_cancels_exactly_what_may_be_open() {
 
 #[test]
 fn without_a_connection_nothing_is_sent_and_the_engine_learns_it_at_once() {
-    let gateway = Gateway::new(Arc::new(SymbolTable::new([btcusdt()])), Keys::hmac("key", "secret"));
+    let gateway = Gateway::new(Arc::new(SymbolTable::new([btcusdt()])), Keys::hmac("key", "secret"), None);
     let news = |event: Option<Event>| match event {
         Some(Event::Exec(report)) => report.event.name(),
         other => panic!("{other:?}"),

@@ -2,10 +2,12 @@
 //! socket itself, under a lock that the reading thread ([`link`]) holds only while it takes bytes in, so that no
 //! hand-over stands between decision and wire.
 
+pub mod budget;
 pub mod link;
 pub mod pending;
 
 use crate::clock::wall_ns;
+use budget::Budgets;
 use domain::event::ExecReport;
 use domain::order::VenueOrderStatus;
 use domain::{ClientOrderId, Event, ExecEvent, InstrumentId, Lots, OrderRequest};
@@ -38,6 +40,8 @@ struct Shared {
 struct Conn {
     /// Present while the connection is up.
     socket: Option<Socket>,
+    /// What the venue lets be done; `None` where time is the source's own, and may run faster than any venue counts.
+    budgets: Option<Budgets>,
     /// Bytes wait to be written.
     unflushed: bool,
     numbers: u64,
@@ -56,10 +60,10 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway without a connection yet; [`link::OrderLink`] makes one.
-    pub fn new(table: Arc<SymbolTable>, keys: Keys) -> Gateway {
+    pub fn new(table: Arc<SymbolTable>, keys: Keys, budgets: Option<Budgets>) -> Gateway {
         // A session that logged on needs no signature per request.
         let auth = if keys.can_log_on() { Auth::None } else { Auth::Signed(keys.clone()) };
-        let conn = Mutex::new(Conn::default());
+        let conn = Mutex::new(Conn { budgets, ..Conn::default() });
         Gateway { shared: Arc::new(Shared { conn, table, keys, encoder: Encoder::new(auth) }) }
     }
 
@@ -121,6 +125,9 @@ impl Conn {
         let Some(i) = shared.table.by_id(request.instrument) else {
             return request.not_sent("the instrument is not traded here");
         };
+        if let Some(why) = self.budgets.as_mut().and_then(|budgets| budgets.refuses(&request.asked)) {
+            return request.not_sent(why);
+        }
         let (id, now_ms, encoder) = (request.id, wall_ns() / NS_PER_MS, &shared.encoder);
         let text = match &request.asked {
             Asked::Place(order) => encoder.place(number, order, i, now_ms),

@@ -243,6 +243,47 @@ async fn inject(desk: &Desk, symbol: &str, kind: FaultKind, pick: &mut impl FnMu
     what
 }
 
+/// A connection that carries nothing any more, without a word: books over HTTP take over within two seconds, and give way to
+/// the stream when it is back.
+#[test]
+fn books_over_http_take_over_within_two_seconds() {
+    for (name, symbol) in ALL {
+        in_simulated_time(async {
+            let (desk, _running) = open(name, symbol, 3).await;
+            assert!(comes_true(&desk, symbol, 20).await, "{name}");
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let stand_ins = || noticed(&desk)["stand-in"];
+            assert_eq!(stand_ins(), 0, "{name}: nothing is away");
+            desk.emulator("/emulator/faults", Some("half-open")).await;
+            let began = Instant::now();
+            while stand_ins() == 0 && began.elapsed() < Duration::from_secs(10) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let took = began.elapsed();
+            println!("{name}: books over HTTP after {took:?}");
+            // The fault waits for the next message, 100 ms away at most.
+            assert!(took < Duration::from_millis(2100), "{name}: {took:?}");
+            assert!(desk.core.borrow().engine.book(desk.instrument.id).unwrap().is_live(), "{name}");
+            assert!(comes_true(&desk, symbol, 120).await, "{name}: the stream never came back");
+            let before = stand_ins();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            assert_eq!(stand_ins(), before, "{name}: it has stepped back");
+        });
+    }
+}
+
+/// Every dialect with a symbol.
+const ALL: [(&str, &str); 8] = [
+    ("binance", "BTCUSDT"),
+    ("binance-usdm", "BTCUSDT"),
+    ("binance-coinm", "BTCUSD_PERP"),
+    ("kraken", "BTC/USD"),
+    ("coinbase", "BTC-USD"),
+    ("bybit", "BTCUSDT"),
+    ("bybit-linear", "BTCUSDT"),
+    ("okx", "BTC-USDT"),
+];
+
 /// Seeded scripts of faults at one venue, in simulated time; `TRAIDER_SOAK` runs a thousand.
 fn campaign(name: &str, symbol: &str) {
     let scripts = match std::env::var("TRAIDER_SOAK") {
