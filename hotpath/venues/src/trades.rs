@@ -242,7 +242,7 @@ mod tests {
             ts_venue_ns,
         };
         let mut trades = Trades::new(TradeIds::Contiguous);
-        let all = [(8, 50), (9, 60), (9, 60), (8, 50), (10, 60), (1, 70), (2, 70), (1, 70)];
+        let all = [(8, 50), (9, 60), (9, 60), (8, 50), (10, 60), (8, 70), (9, 70), (8, 70)];
         let known: Vec<bool> = all.iter().map(|(id, ns)| trades.is_known(&trade(*id, *ns))).collect();
         assert_eq!(known, [false, false, true, true, false, false, false, true]);
         assert_eq!(trades.counts(), TradeCounts { trades: 2, gaps: 0, missing: 0, repeated: 1 }, "since then");
