@@ -10,6 +10,7 @@ mod window;
 pub use window::Window;
 
 use crate::adapter::Budget;
+use domain::Venue;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,11 @@ pub struct LimitError {
     /// The cause.
     #[source]
     pub source: std::io::Error,
+}
+
+/// What the budget of questions from this machine's address to a venue is called, for all who share it.
+pub fn address_scope(venue: Venue) -> String {
+    format!("{venue}-ip")
 }
 
 /// One budget, shared with every process that opens the same file.

@@ -9,7 +9,7 @@ use crate::adapter::{Adapter, Feed, Said, adapter};
 use crate::capture::CaptureError;
 use crate::journal_dir::{self, Entry as Journaled, ReadError};
 use crate::recording::{Entry, Recording, What};
-use crate::trades::Trades;
+use crate::trades::{TradeNews, Trades};
 use crate::wire::SymbolTable;
 use domain::codec::Wire;
 use domain::{Event, Instrument, InstrumentId, Venue};
@@ -248,7 +248,7 @@ impl Tape {
         let trades = self.trades.entry(entry.connection.clone()).or_insert_with(new);
         for said in self.said.drain(..) {
             let Said::Event(event) = said else { continue };
-            if matches!(&event, Event::Trade(trade) if trades.is_known(trade)) {
+            if matches!(&event, Event::Trade(trade) if trades.on(trade) == TradeNews::Repeated) {
                 continue;
             }
             if let Some(key) = key(&event, &self.rules) {

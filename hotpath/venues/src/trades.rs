@@ -177,8 +177,8 @@ impl Trades {
         Trades { ids, watches: BTreeMap::new() }
     }
 
-    /// True when the trade was there already.
-    pub fn is_known(&mut self, trade: &Trade) -> bool {
+    /// What the id of a trade that came tells.
+    pub fn on(&mut self, trade: &Trade) -> TradeNews {
         let ids = self.ids;
         let new = || (TradeWatch::new(ids), 0);
         let (watch, newest_ns) = self.watches.entry(trade.instrument).or_insert_with(new);
@@ -189,7 +189,7 @@ impl Trades {
             news = watch.on(trade.trade_id);
         }
         *newest_ns = trade.ts_venue_ns.max(*newest_ns);
-        news == TradeNews::Repeated
+        news
     }
 
     /// What was counted of all instruments.
@@ -243,7 +243,7 @@ mod tests {
         };
         let mut trades = Trades::new(TradeIds::Contiguous);
         let all = [(8, 50), (9, 60), (9, 60), (8, 50), (10, 60), (8, 70), (9, 70), (8, 70)];
-        let known: Vec<bool> = all.iter().map(|(id, ns)| trades.is_known(&trade(*id, *ns))).collect();
+        let known: Vec<bool> = all.iter().map(|(id, ns)| trades.on(&trade(*id, *ns)) == Repeated).collect();
         assert_eq!(known, [false, false, true, true, false, false, false, true]);
         assert_eq!(trades.counts(), TradeCounts { trades: 2, gaps: 0, missing: 0, repeated: 1 }, "since then");
     }

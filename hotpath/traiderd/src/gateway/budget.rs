@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 use venues::adapter::{Adapter, Budget};
 use venues::binance::BINANCE;
-use venues::limit::{Leave, LimitError, Limiter, Priority, Window};
+use venues::limit::{Leave, LimitError, Limiter, Priority, Window, address_scope};
 
 /// Unfilled orders of an account; the venue's documented figure. Nine tenths are used, so that a venue that counts a moment
 /// longer than we do has nothing to refuse.
@@ -27,8 +27,7 @@ impl Budgets {
     /// # Errors
     /// [`LimitError`].
     pub fn open(dir: &Path) -> Result<Budgets, LimitError> {
-        let scope = format!("{}-ip", BINANCE.venue());
-        let questions = Limiter::open(dir, &scope, BINANCE.discipline().requests)?;
+        let questions = Limiter::open(dir, &address_scope(BINANCE.venue()), BINANCE.discipline().requests)?;
         Ok(Budgets { orders: Window::new(ORDERS), questions })
     }
 

@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::Duration;
 use venues::adapter::{Adapter, Endpoints, Request};
 use venues::ask::{AskError, Asker};
-use venues::limit::{LimitError, Limiter, Priority};
+use venues::limit::{LimitError, Limiter, Priority, address_scope};
 use venues::wire::SymbolTable;
 
 /// How long one question may take.
@@ -110,7 +110,7 @@ impl Opening<'_> {
         let mut kept = Kept { books, say: Vec::new() };
         let (mut readers, mut rings) = (Vec::new(), Vec::new());
         let discipline = self.adapter.discipline();
-        let requests = Arc::new(Limiter::open(self.budgets, &format!("{venue}-ip"), discipline.requests)?);
+        let requests = Arc::new(Limiter::open(self.budgets, &address_scope(venue), discipline.requests)?);
         let decode = match self.role {
             Role::Watched => Arc::default(),
             Role::Traded { .. } => Arc::clone(&shared.telemetry.decode),
@@ -153,7 +153,7 @@ impl Keeper {
     /// Runs until the daemon stops.
     pub fn run(mut self) {
         let name = self.adapter.venue();
-        let (scope, budget) = (format!("{name}-ip"), self.adapter.discipline().requests);
+        let (scope, budget) = (address_scope(name), self.adapter.discipline().requests);
         let asker = match Asker::new(&self.rest, ASK_TIMEOUT, &self.budgets, &scope, budget) {
             Ok(asker) => asker,
             Err(error) => return tracing::error!(%name, %error, "this venue is not watched"),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use venues::adapter::{Adapter, Connection, Discipline, Feed, Said};
 use venues::limit::{Leave, Window};
 use venues::stall::{Patience, Stall};
-use venues::trades::Trades;
+use venues::trades::{TradeNews, Trades};
 use venues::wire::{SymbolTable, source_time};
 
 /// A connection is given up when it has been silent for so many times what has its books asked for over HTTP, and not
@@ -178,13 +178,15 @@ impl Line {
 
     /// True when the trade was there already: venues tell their last trades again after a reconnect.
     fn is_known(&mut self, trade: &Trade) -> bool {
-        let (is_known, before) = (self.trades.is_known(trade), get(&self.setup.stream.trades_missing));
-        let counts = self.trades.counts();
-        if is_known || counts.missing != before {
-            self.setup.stream.trades_missing.store(counts.missing, Ordering::Relaxed);
-            self.setup.stream.trades_repeated.store(counts.repeated, Ordering::Relaxed);
+        let news = self.trades.on(trade);
+        if news == (TradeNews::New { missing: 0 }) {
+            return false;
         }
-        is_known
+        // Rare: the usual trade costs no sum over all instruments.
+        let counts = self.trades.counts();
+        self.setup.stream.trades_missing.store(counts.missing, Ordering::Relaxed);
+        self.setup.stream.trades_repeated.store(counts.repeated, Ordering::Relaxed);
+        news == TradeNews::Repeated
     }
 
     /// Times and counts what an event tells about its stream. A replayed source has a time of its own, which our clock
